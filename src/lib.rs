@@ -9,9 +9,14 @@
 //! | | Chapter | Builds |
 //! | --- | --- | --- |
 //! | **I** | **Waiting** | |
+//! | 01 | [lock](ch01_lock) | [`Lock`]: a flag under a mutex, a condition variable, and a loop |
 //! | **II** | **Promising** | |
 //! | **III** | **Threads** | |
 //! | **IV** | **Processes** | |
 //! | **V** | **One interface** | |
 
 #![forbid(unsafe_code)]
+
+pub mod ch01_lock;
+
+pub use ch01_lock::{Lock, LockGuard, UnlockError};
