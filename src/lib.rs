@@ -10,6 +10,7 @@
 //! | --- | --- | --- |
 //! | **I** | **Waiting** | |
 //! | 01 | [lock](ch01_lock) | [`Lock`]: a flag under a mutex, a condition variable, and a loop |
+//! | 02 | [rlock](ch02_rlock) | [`RLock`]: an owner and a depth |
 //! | **II** | **Promising** | |
 //! | **III** | **Threads** | |
 //! | **IV** | **Processes** | |
@@ -18,5 +19,7 @@
 #![forbid(unsafe_code)]
 
 pub mod ch01_lock;
+pub mod ch02_rlock;
 
 pub use ch01_lock::{Lock, LockGuard, UnlockError};
+pub use ch02_rlock::{RLock, RLockGuard, RUnlockError};

@@ -1,0 +1,381 @@
+//! Chapter 2: state (free, mine, another's; levels with and without a guard) × event, then races.
+
+mod support;
+
+use concurrent_explained::{RLock, RLockGuard, RUnlockError};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, mpsc};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+use support::{until, watchdog};
+
+const SOON: Duration = Duration::from_millis(20);
+
+fn until_waiting(lock: &RLock, waiting: usize) {
+    until("the threads wait for the lock", || {
+        format!("{lock:?}").ends_with(&format!("waiting: {waiting} }}"))
+    });
+}
+
+/// Runs `f` on another thread and waits for it.
+fn elsewhere<T: Send>(f: impl FnOnce() -> T + Send) -> T {
+    thread::scope(|scope| scope.spawn(f).join().unwrap())
+}
+
+/// A thread that takes the lock, counts itself as inside, and gives the lock back.
+fn visitor(lock: &Arc<RLock>, inside: &Arc<AtomicUsize>) -> JoinHandle<()> {
+    let (lock, inside) = (Arc::clone(lock), Arc::clone(inside));
+    thread::spawn(move || {
+        let _guard = lock.lock();
+        inside.fetch_add(1, SeqCst);
+    })
+}
+
+// --- types ---------------------------------------------------------------------------------------
+
+#[test]
+fn lock_crosses_threads_and_its_guard_stays() {
+    // I3: that the guard is neither Send nor Sync is the compile_fail test in the chapter.
+    fn send_and_sync<T: Send + Sync>() {}
+    send_and_sync::<RLock>();
+    send_and_sync::<RUnlockError>();
+}
+
+#[test]
+fn a_static_a_default_and_a_new_lock_are_free() {
+    static LOCK: RLock = RLock::new();
+    assert!(!LOCK.is_locked() && !RLock::default().is_locked());
+    // CPython: BaseLockTests::test_constructor, test_repr
+    assert_eq!(format!("{:?}", RLock::new()), "RLock { owner: None, depth: 0, waiting: 0 }");
+}
+
+// --- free ----------------------------------------------------------------------------------------
+
+#[test]
+fn lock_when_free_then_drop_frees() {
+    // CPython: BaseLockTests::test_acquire_release
+    let lock = RLock::new();
+    let guard = lock.lock();
+    assert!(lock.is_locked() && lock.is_owned());
+    assert!(std::ptr::eq(guard.origin(), &lock));
+    drop(guard);
+    assert!(!lock.is_locked() && !lock.is_owned());
+}
+
+#[test]
+fn try_lock_and_lock_timeout_when_free_take_it() {
+    // CPython: BaseLockTests::test_try_acquire, test_timeout (free lock, largest limit)
+    let lock = RLock::new();
+    assert!(lock.try_lock().is_some());
+    for limit in [Duration::ZERO, SOON, Duration::MAX] {
+        assert!(lock.lock_timeout(limit).is_some());
+        assert!(!lock.is_locked());
+    }
+}
+
+#[test]
+fn unlock_when_free_is_an_error_also_after_balanced_use() {
+    // CPython: RLockTests::test_release_unacquired
+    let lock = RLock::new();
+    assert_eq!(lock.unlock(), Err(RUnlockError::NotLocked));
+    for _ in 0..3 {
+        lock.lock().forget();
+    }
+    for _ in 0..3 {
+        assert_eq!(lock.unlock(), Ok(()));
+    }
+    assert_eq!(lock.unlock(), Err(RUnlockError::NotLocked));
+    assert_eq!(RUnlockError::NotLocked.to_string(), "cannot unlock: nobody holds the lock");
+}
+
+// --- mine ----------------------------------------------------------------------------------------
+
+#[test]
+fn owner_goes_deeper_by_every_way_without_waiting() {
+    // I1. CPython: BaseLockTests::test_reacquire, RLockTests::test_reacquire
+    watchdog("the owner comes in again", || {
+        let lock = RLock::new();
+        let first = lock.lock();
+        let second = lock.try_lock().unwrap();
+        let third = lock.lock_timeout(Duration::ZERO).unwrap();
+        assert_eq!(lock.depth(), 3);
+        drop(first);
+        assert_eq!(lock.depth(), 2);
+        let fourth = lock.lock();
+        drop((second, third, fourth));
+        assert!(!lock.is_locked());
+    });
+}
+
+#[test]
+fn depth_counts_for_the_owner_and_is_0_for_others() {
+    // CPython: RLockTests::test_recursion_count, test__is_owned
+    let lock = RLock::new();
+    let depths = |mine| {
+        assert_eq!((lock.depth(), lock.is_owned()), (mine, mine > 0));
+        assert_eq!(elsewhere(|| (lock.depth(), lock.is_owned(), lock.is_locked())), (0, false, mine > 0));
+    };
+    depths(0);
+    lock.lock().forget();
+    depths(1);
+    lock.lock().forget();
+    lock.lock().forget();
+    depths(3);
+    lock.unlock().unwrap();
+    depths(2);
+    lock.unlock().unwrap();
+    lock.unlock().unwrap();
+    depths(0);
+}
+
+#[test]
+fn debug_shows_owner_and_depth_from_any_thread() {
+    // CPython: BaseLockTests::test_locked_repr, RLockTests::test_repr_count
+    let lock = RLock::new();
+    let (first, second) = (lock.lock(), lock.lock());
+    let owner = thread::current().id();
+    let shown = format!("RLock {{ owner: Some({owner:?}), depth: 2, waiting: 0 }}");
+    assert_eq!(format!("{lock:?}"), shown);
+    assert_eq!(elsewhere(|| format!("{lock:?}")), shown);
+    drop(first);
+    assert!(format!("{second:?}").starts_with("RLockGuard { lock: RLock { owner: Some("));
+}
+
+#[test]
+fn unlock_gives_back_forgotten_levels_only() {
+    // I4
+    let lock = RLock::new();
+    let guard = lock.lock();
+    assert_eq!(lock.unlock(), Err(RUnlockError::Guarded));
+    lock.lock().forget();
+    assert_eq!(lock.unlock(), Ok(()));
+    assert_eq!(lock.unlock(), Err(RUnlockError::Guarded));
+    assert_eq!(lock.depth(), 1);
+    drop(guard);
+    assert_eq!(RUnlockError::Guarded.to_string(), "cannot unlock: every level has its guard");
+}
+
+#[test]
+fn owner_panics_at_depth_2_then_the_lock_is_free_and_not_poisoned() {
+    // CPython: BaseLockTests::test_with
+    let lock = RLock::new();
+    let inside = catch_unwind(AssertUnwindSafe(|| {
+        let _guards = (lock.lock(), lock.lock());
+        resume_unwind(Box::new("the owner fails"));
+    }));
+    assert!(inside.is_err());
+    assert!(elsewhere(|| lock.try_lock().is_some()));
+}
+
+#[test]
+fn a_taken_lock_is_dropped_without_harm() {
+    // CPython: BaseLockTests::test_acquire_destroy
+    let lock = Box::new(RLock::new());
+    lock.lock().forget();
+    drop(lock);
+}
+
+// --- another's -------------------------------------------------------------------------------------
+
+#[test]
+fn try_lock_and_lock_timeout_when_anothers_give_none() {
+    // CPython: BaseLockTests::test_try_acquire_contended, test_timeout (held lock)
+    watchdog("a wait with a limit", || {
+        let lock = RLock::new();
+        let _guard = lock.lock();
+        elsewhere(|| {
+            assert!(lock.try_lock().is_none());
+            assert!(lock.lock_timeout(Duration::ZERO).is_none());
+            let start = Instant::now();
+            assert!(lock.lock_timeout(SOON).is_none());
+            assert!(start.elapsed() >= SOON);
+        });
+        assert!(format!("{lock:?}").ends_with("depth: 1, waiting: 0 }"));
+    });
+}
+
+#[test]
+fn unlock_when_anothers_is_an_error_that_names_the_owner() {
+    // I3. CPython: RLockTests::test_different_thread
+    let lock = RLock::new();
+    lock.lock().forget();
+    let me = thread::current().id();
+    let error = elsewhere(|| lock.unlock()).unwrap_err();
+    assert_eq!(error, RUnlockError::NotOwner(me));
+    assert_eq!(error.to_string(), format!("cannot unlock: {me:?} holds the lock"));
+    assert_eq!(lock.depth(), 1);
+}
+
+#[test]
+fn owner_ends_without_releasing_then_the_lock_stays_taken_for_ever() {
+    // CPython: RLockTests::test_locked_with_2threads
+    let lock = RLock::new();
+    elsewhere(|| lock.lock().forget());
+    for _ in 0..50 {
+        assert!(elsewhere(|| lock.try_lock().is_none() && lock.is_locked() && lock.unlock().is_err()));
+    }
+}
+
+#[test]
+fn five_threads_wait_then_only_the_last_release_lets_them_in() {
+    // I1, I2. CPython: BaseLockTests::test_acquire_contended
+    watchdog("five visitors come and go", || {
+        let (lock, inside) = (Arc::new(RLock::new()), Arc::new(AtomicUsize::new(0)));
+        let (first, second) = (lock.lock(), lock.lock());
+        let visitors: Vec<_> = (0..5).map(|_| visitor(&lock, &inside)).collect();
+        until_waiting(&lock, 5);
+        drop(first);
+        until_waiting(&lock, 5);
+        assert_eq!(inside.load(SeqCst), 0);
+        drop(second);
+        visitors.into_iter().for_each(|visitor| visitor.join().unwrap());
+        assert_eq!(inside.load(SeqCst), 5);
+    });
+}
+
+#[test]
+fn unlock_of_the_last_level_wakes_a_waiter_with_a_limit() {
+    // I2
+    watchdog("the waiter gets in", || {
+        let lock = RLock::new();
+        lock.lock().forget();
+        thread::scope(|scope| {
+            let waiter = scope.spawn(|| lock.lock_timeout(Duration::MAX).is_some());
+            until_waiting(&lock, 1);
+            lock.unlock().unwrap();
+            assert!(waiter.join().unwrap());
+        });
+    });
+}
+
+// --- stepping aside ----------------------------------------------------------------------------------
+
+#[test]
+fn unlocked_gives_all_levels_back_and_restores_them() {
+    watchdog("a visitor comes in between", || {
+        let (lock, inside) = (Arc::new(RLock::new()), Arc::new(AtomicUsize::new(0)));
+        let mut guard = lock.lock();
+        lock.lock().forget();
+        let third = lock.lock();
+        let waiter = visitor(&lock, &inside);
+        until_waiting(&lock, 1);
+        let depth_inside = guard.unlocked(|| {
+            waiter.join().unwrap();
+            let depth = lock.depth();
+            let _fresh = lock.lock();
+            assert_eq!(lock.unlock(), Err(RUnlockError::Guarded), "the forgotten level steps aside too");
+            depth
+        });
+        assert_eq!((depth_inside, lock.depth(), inside.load(SeqCst)), (0, 3, 1));
+        drop(third);
+        assert_eq!((lock.unlock(), lock.unlock()), (Ok(()), Err(RUnlockError::Guarded))); // I4
+        drop(guard);
+        assert!(!lock.is_locked());
+    });
+}
+
+#[test]
+fn unlocked_takes_the_lock_meanwhile_and_nothing_is_lost() {
+    let lock = RLock::new();
+    let mut guard = lock.lock();
+    guard.unlocked(|| lock.lock().forget());
+    assert_eq!(lock.depth(), 2);
+    assert_eq!(lock.unlock(), Ok(()));
+    assert_eq!(lock.unlock(), Err(RUnlockError::Guarded));
+}
+
+#[test]
+fn unlocked_panics_then_all_levels_are_back() {
+    let lock = RLock::new();
+    let (mut guard, _outer) = (lock.lock(), lock.lock());
+    let outcome = catch_unwind(AssertUnwindSafe(|| guard.unlocked(|| resume_unwind(Box::new("f fails")))));
+    assert_eq!(outcome.unwrap_err().downcast_ref(), Some(&"f fails"));
+    assert_eq!(lock.depth(), 2);
+}
+
+#[test]
+fn unlocked_drops_a_smuggled_guard_and_nobody_panics() {
+    // I3: a thread-local carries a guard past the `Send` bound; dropped there, it must not release
+    // what another thread holds. Its level is lost with it.
+    static LOCK: RLock = RLock::new();
+    thread_local!(static SMUGGLED: std::cell::RefCell<Option<RLockGuard<'static>>> = None.into());
+    watchdog("the smuggler comes back", || {
+        let mut guard = LOCK.lock();
+        SMUGGLED.set(Some(LOCK.lock()));
+        guard.unlocked(|| {
+            let (tell, told) = mpsc::channel();
+            let (end, ended) = mpsc::channel::<()>();
+            let other = thread::spawn(move || {
+                let _guard = LOCK.lock();
+                tell.send(()).unwrap();
+                ended.recv().unwrap_err();
+            });
+            told.recv().unwrap();
+            SMUGGLED.set(None);
+            assert!(LOCK.try_lock().is_none(), "the other thread's hold is untouched");
+            drop(end);
+            other.join().unwrap();
+        });
+        assert_eq!(LOCK.depth(), 2);
+    });
+}
+
+// --- races -------------------------------------------------------------------------------------------
+
+#[test]
+fn many_threads_at_many_depths_never_two_inside() {
+    // I1, I2
+    fn dive(lock: &RLock, depth: usize, work: &dyn Fn()) {
+        let _guard = lock.lock();
+        if depth > 0 { dive(lock, depth - 1, work) } else { work() }
+    }
+    watchdog("4 threads take 1500 turns each", || {
+        let (lock, inside, turns) = (RLock::new(), AtomicBool::new(false), AtomicUsize::new(0));
+        thread::scope(|scope| {
+            for thread in 0..4 {
+                let (lock, inside, turns) = (&lock, &inside, &turns);
+                scope.spawn(move || {
+                    for turn in 0..1500 {
+                        dive(lock, turn % 4, &|| {
+                            assert!(!inside.swap(true, SeqCst), "two threads are inside");
+                            turns.store(turns.load(SeqCst) + 1, SeqCst);
+                            if turn % 50 == thread {
+                                thread::yield_now();
+                            }
+                            inside.store(false, SeqCst);
+                        });
+                        drop(lock.lock_timeout(Duration::from_micros(1)));
+                    }
+                });
+            }
+        });
+        assert_eq!(turns.into_inner(), 6000);
+        assert_eq!(format!("{lock:?}"), "RLock { owner: None, depth: 0, waiting: 0 }");
+    });
+}
+
+// --- the exercises -----------------------------------------------------------------------------------
+
+/// Try 3.
+fn in_turn<R>(lock: &RLock, f: impl FnOnce() -> R) -> Option<R> {
+    let _guard = (!lock.is_owned()).then(|| lock.lock())?;
+    Some(f())
+}
+
+#[test]
+fn in_turn_runs_outside_and_refuses_inside() {
+    let lock = RLock::new();
+    assert_eq!(in_turn(&lock, || in_turn(&lock, || "inside")), Some(None));
+    assert_eq!(in_turn(&lock, || 1), Some(1));
+}
+
+#[test]
+fn two_forgotten_guards_are_good_for_two_unlocks() {
+    // Try 1
+    let lock = RLock::new();
+    lock.lock().forget();
+    lock.lock().forget();
+    let unlocks = [lock.unlock(), lock.unlock(), lock.unlock()];
+    assert_eq!(unlocks, [Ok(()), Ok(()), Err(RUnlockError::NotLocked)]);
+}
