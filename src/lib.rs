@@ -11,6 +11,7 @@
 //! | **I** | **Waiting** | |
 //! | 01 | [lock](ch01_lock) | [`Lock`]: a flag under a mutex, a condition variable, and a loop |
 //! | 02 | [rlock](ch02_rlock) | [`RLock`]: an owner and a depth |
+//! | 03 | [condition](ch03_condition) | [`Condition`]: a queue of waiters |
 //! | **II** | **Promising** | |
 //! | **III** | **Threads** | |
 //! | **IV** | **Processes** | |
@@ -20,6 +21,8 @@
 
 pub mod ch01_lock;
 pub mod ch02_rlock;
+pub mod ch03_condition;
 
 pub use ch01_lock::{Lock, LockGuard, UnlockError};
 pub use ch02_rlock::{RLock, RLockGuard, RUnlockError};
+pub use ch03_condition::{Answer, Condition, Guard};
