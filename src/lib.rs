@@ -12,6 +12,7 @@
 //! | 01 | [lock](ch01_lock) | [`Lock`]: a flag under a mutex, a condition variable, and a loop |
 //! | 02 | [rlock](ch02_rlock) | [`RLock`]: an owner and a depth |
 //! | 03 | [condition](ch03_condition) | [`Condition`]: a queue of waiters |
+//! | 04 | [event](ch04_event) | [`Event`]: a generation counter |
 //! | **II** | **Promising** | |
 //! | **III** | **Threads** | |
 //! | **IV** | **Processes** | |
@@ -22,7 +23,9 @@
 pub mod ch01_lock;
 pub mod ch02_rlock;
 pub mod ch03_condition;
+pub mod ch04_event;
 
 pub use ch01_lock::{Lock, LockGuard, UnlockError};
 pub use ch02_rlock::{RLock, RLockGuard, RUnlockError};
 pub use ch03_condition::{Answer, Condition, Guard};
+pub use ch04_event::Event;
