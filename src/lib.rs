@@ -13,6 +13,7 @@
 //! | 02 | [rlock](ch02_rlock) | [`RLock`]: an owner and a depth |
 //! | 03 | [condition](ch03_condition) | [`Condition`]: a queue of waiters |
 //! | 04 | [event](ch04_event) | [`Event`]: a generation counter |
+//! | 05 | [semaphore](ch05_semaphore) | [`Semaphore`]: counting, first come first served |
 //! | **II** | **Promising** | |
 //! | **III** | **Threads** | |
 //! | **IV** | **Processes** | |
@@ -24,8 +25,10 @@ pub mod ch01_lock;
 pub mod ch02_rlock;
 pub mod ch03_condition;
 pub mod ch04_event;
+pub mod ch05_semaphore;
 
 pub use ch01_lock::{Lock, LockGuard, UnlockError};
 pub use ch02_rlock::{RLock, RLockGuard, RUnlockError};
 pub use ch03_condition::{Answer, Condition, Guard};
 pub use ch04_event::Event;
+pub use ch05_semaphore::{BoundedSemaphore, OverRelease, Permit, Semaphore};
