@@ -14,6 +14,7 @@
 //! | 03 | [condition](ch03_condition) | [`Condition`]: a queue of waiters |
 //! | 04 | [event](ch04_event) | [`Event`]: a generation counter |
 //! | 05 | [semaphore](ch05_semaphore) | [`Semaphore`]: counting, first come first served |
+//! | 06 | [barrier](ch06_barrier) | [`Barrier`]: rounds that cannot overlap |
 //! | **II** | **Promising** | |
 //! | **III** | **Threads** | |
 //! | **IV** | **Processes** | |
@@ -26,9 +27,11 @@ pub mod ch02_rlock;
 pub mod ch03_condition;
 pub mod ch04_event;
 pub mod ch05_semaphore;
+pub mod ch06_barrier;
 
 pub use ch01_lock::{Lock, LockGuard, UnlockError};
 pub use ch02_rlock::{RLock, RLockGuard, RUnlockError};
 pub use ch03_condition::{Answer, Condition, Guard};
 pub use ch04_event::Event;
 pub use ch05_semaphore::{BoundedSemaphore, OverRelease, Permit, Semaphore};
+pub use ch06_barrier::{Barrier, BarrierError, BrokenBy};
