@@ -15,6 +15,7 @@
 //! | 04 | [event](ch04_event) | [`Event`]: a generation counter |
 //! | 05 | [semaphore](ch05_semaphore) | [`Semaphore`]: counting, first come first served |
 //! | 06 | [barrier](ch06_barrier) | [`Barrier`]: rounds that cannot overlap |
+//! | 07 | [queue](ch07_queue) | [`Queue`]: two kinds of waiters, and closing as news |
 //! | **II** | **Promising** | |
 //! | **III** | **Threads** | |
 //! | **IV** | **Processes** | |
@@ -28,6 +29,7 @@ pub mod ch03_condition;
 pub mod ch04_event;
 pub mod ch05_semaphore;
 pub mod ch06_barrier;
+pub mod ch07_queue;
 
 pub use ch01_lock::{Lock, LockGuard, UnlockError};
 pub use ch02_rlock::{RLock, RLockGuard, RUnlockError};
@@ -35,3 +37,4 @@ pub use ch03_condition::{Answer, Condition, Guard};
 pub use ch04_event::Event;
 pub use ch05_semaphore::{BoundedSemaphore, OverRelease, Permit, Semaphore};
 pub use ch06_barrier::{Barrier, BarrierError, BrokenBy};
+pub use ch07_queue::{Queue, QueueError, Refused};
