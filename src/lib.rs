@@ -17,6 +17,7 @@
 //! | 06 | [barrier](ch06_barrier) | [`Barrier`]: rounds that cannot overlap |
 //! | 07 | [queue](ch07_queue) | [`Queue`]: two kinds of waiters, and closing as news |
 //! | **II** | **Promising** | |
+//! | 08 | [future](ch08_future) | [`Future`]: one state machine, first the work, then the result |
 //! | **III** | **Threads** | |
 //! | **IV** | **Processes** | |
 //! | **V** | **One interface** | |
@@ -31,6 +32,8 @@ pub mod ch05_semaphore;
 pub mod ch06_barrier;
 pub mod ch07_queue;
 
+pub mod ch08_future;
+
 pub use ch01_lock::{Lock, LockGuard, UnlockError};
 pub use ch02_rlock::{RLock, RLockGuard, RUnlockError};
 pub use ch03_condition::{Answer, Condition, Guard};
@@ -38,3 +41,4 @@ pub use ch04_event::Event;
 pub use ch05_semaphore::{BoundedSemaphore, OverRelease, Permit, Semaphore};
 pub use ch06_barrier::{Barrier, BarrierError, BrokenBy};
 pub use ch07_queue::{Queue, QueueError, Refused};
+pub use ch08_future::{Death, Error, Future, Promise, promise, set_failure_hook};

@@ -93,7 +93,7 @@ fn unlock_when_free_is_an_error_also_after_balanced_use() {
 
 #[test]
 fn owner_goes_deeper_by_every_way_without_waiting() {
-    // I1. CPython: BaseLockTests::test_reacquire, RLockTests::test_reacquire
+    // I1. CPython: RLockTests::test_reacquire
     watchdog("the owner comes in again", || {
         let lock = RLock::new();
         let first = lock.lock();
