@@ -18,6 +18,7 @@
 //! | 07 | [queue](ch07_queue) | [`Queue`]: two kinds of waiters, and closing as news |
 //! | **II** | **Promising** | |
 //! | 08 | [future](ch08_future) | [`Future`]: one state machine, first the work, then the result |
+//! | 09 | [wait](ch09_wait) | [`wait()`], [`as_completed`]: many futures, one queue of news |
 //! | **III** | **Threads** | |
 //! | **IV** | **Processes** | |
 //! | **V** | **One interface** | |
@@ -33,6 +34,7 @@ pub mod ch06_barrier;
 pub mod ch07_queue;
 
 pub mod ch08_future;
+pub mod ch09_wait;
 
 pub use ch01_lock::{Lock, LockGuard, UnlockError};
 pub use ch02_rlock::{RLock, RLockGuard, RUnlockError};
@@ -42,3 +44,4 @@ pub use ch05_semaphore::{BoundedSemaphore, OverRelease, Permit, Semaphore};
 pub use ch06_barrier::{Barrier, BarrierError, BrokenBy};
 pub use ch07_queue::{Queue, QueueError, Refused};
 pub use ch08_future::{Death, Error, Future, Promise, promise, set_failure_hook};
+pub use ch09_wait::{AsCompleted, ReturnWhen, Unfinished, Waited, Within, as_completed, wait};
