@@ -59,7 +59,7 @@ fn main() {
 
     let queue = Queue::bounded(2).unwrap();
     let total: u32 = thread::scope(|scope| {
-        let poppers = [(); 3].map(|()| scope.spawn(|| queue.sum::<u32>()));
+        let poppers = [(); 3].map(|()| scope.spawn(|| queue.pops().sum::<u32>()));
         (1..=100).for_each(|n| queue.push(n).unwrap());
         queue.close();
         poppers.into_iter().map(|popper| popper.join().unwrap()).sum()

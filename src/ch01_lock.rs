@@ -137,6 +137,7 @@ impl Lock {
     }
 
     /// Takes the lock if it is free at this moment. Does not wait.
+    #[must_use = "it may not have been had"]
     pub fn try_lock(&self) -> Option<LockGuard<'_>> {
         let state = self.state.lock().unwrap();
         (!state.is_taken()).then(|| self.take(state))
@@ -146,6 +147,7 @@ impl Lock {
     ///
     /// # Blocks
     /// Like [`lock`](Lock::lock), but no longer than `limit`.
+    #[must_use = "it may not have been had"]
     pub fn lock_timeout(&self, limit: Duration) -> Option<LockGuard<'_>> {
         let mut state = self.state.lock().unwrap();
         if state.is_taken() {

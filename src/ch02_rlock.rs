@@ -122,6 +122,7 @@ impl RLock {
     }
 
     /// Takes the lock, or one level more of it, unless another thread has it. Does not wait.
+    #[must_use = "it may not have been had"]
     pub fn try_lock(&self) -> Option<RLockGuard<'_>> {
         let me = thread::current().id();
         let state = self.state.lock().unwrap();
@@ -132,6 +133,7 @@ impl RLock {
     ///
     /// # Blocks
     /// Like [`lock`](RLock::lock), but no longer than `limit`.
+    #[must_use = "it may not have been had"]
     pub fn lock_timeout(&self, limit: Duration) -> Option<RLockGuard<'_>> {
         let me = thread::current().id();
         let mut state = self.state.lock().unwrap();

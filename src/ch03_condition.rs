@@ -113,6 +113,7 @@ impl Condition {
     /// # Blocks
     /// Until notified or out of time, then until the lock is free: however long that takes. The lock
     /// is put down even if `limit` is zero; `Duration::MAX` means for ever.
+    #[must_use = "the limit may have passed first"]
     pub fn wait_timeout(&self, guard: &mut impl Guard, limit: Duration) -> bool {
         self.sleep(guard, Some(limit))
     }

@@ -135,6 +135,7 @@ impl Event {
     ///
     /// # Blocks
     /// Like [`wait`](Self::wait), at most for `limit`; zero only looks.
+    #[must_use = "the limit may have passed first"]
     pub fn wait_timeout(&self, limit: Duration) -> bool {
         self.wait_within(Some(limit))
     }

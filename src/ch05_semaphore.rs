@@ -132,17 +132,20 @@ impl Semaphore {
     }
 
     /// Takes one permit if that needs no waiting.
+    #[must_use = "it may not have been had"]
     pub fn try_acquire(&self) -> Option<Permit<'_>> {
         self.try_acquire_many(1)
     }
 
     /// Takes `count` permits if that needs no waiting.
+    #[must_use = "it may not have been had"]
     pub fn try_acquire_many(&self, count: usize) -> Option<Permit<'_>> {
         let taken = self.state.lock().unwrap().take_now(count);
         taken.then(|| Permit { semaphore: self, count })
     }
 
     /// Like [`acquire`](Self::acquire), but gives up after `limit`.
+    #[must_use = "it may not have been had"]
     pub fn acquire_timeout(&self, limit: Duration) -> Option<Permit<'_>> {
         self.acquire_many_timeout(1, limit)
     }
@@ -151,6 +154,7 @@ impl Semaphore {
     ///
     /// # Wakes
     /// When it gives up: those behind it that can go now.
+    #[must_use = "it may not have been had"]
     pub fn acquire_many_timeout(&self, count: usize, limit: Duration) -> Option<Permit<'_>> {
         self.take(count, Some(limit)).then(|| Permit { semaphore: self, count })
     }

@@ -84,7 +84,7 @@ use self::QueueError::{Closed, Empty, Full, TimedOut, ZeroCapacity};
 ///         (1..=5).for_each(|n| queue.push(n).unwrap()); // never more than two ahead
 ///         queue.close();
 ///     });
-///     assert_eq!(queue.sum::<i32>(), 15);
+///     assert_eq!(queue.pops().sum::<i32>(), 15);
 /// });
 /// # Ok::<(), concurrent_explained::QueueError>(())
 /// ```
@@ -172,6 +172,12 @@ impl<T> Queue<T> {
     /// Like [`pop`](Self::pop), but answers [`QueueError::TimedOut`] after `limit`, or `Closed`.
     pub fn pop_timeout(&self, limit: Duration) -> Result<T, QueueError> {
         self.fetch(self.wait_for_news(Some(limit)), TimedOut)
+    }
+
+    /// An iterator that [pops](Self::pop): it takes the items out, waits while there are none, and
+    /// ends once the queue is closed and empty.
+    pub fn pops(&self) -> Pops<'_, T> {
+        Pops(self)
     }
 
     /// Ends the queue: nothing enters any more, what lies there can still be popped. Closing twice
@@ -285,12 +291,24 @@ impl<T> Default for Queue<T> {
     }
 }
 
-/// Pops until the queue is closed and empty.
-impl<T> Iterator for &Queue<T> {
+impl<'a, T> IntoIterator for &'a Queue<T> {
+    type Item = T;
+    type IntoIter = Pops<'a, T>;
+
+    fn into_iter(self) -> Pops<'a, T> {
+        self.pops()
+    }
+}
+
+/// Pops until the queue is closed and empty. Made by [`Queue::pops`].
+#[derive(Debug, Clone)]
+pub struct Pops<'a, T>(&'a Queue<T>);
+
+impl<T> Iterator for Pops<'_, T> {
     type Item = T;
 
     fn next(&mut self) -> Option<T> {
-        self.pop()
+        self.0.pop()
     }
 }
 

@@ -42,6 +42,6 @@ pub use ch03_condition::{Answer, Condition, Guard};
 pub use ch04_event::Event;
 pub use ch05_semaphore::{BoundedSemaphore, OverRelease, Permit, Semaphore};
 pub use ch06_barrier::{Barrier, BarrierError, BrokenBy};
-pub use ch07_queue::{Queue, QueueError, Refused};
+pub use ch07_queue::{Pops, Queue, QueueError, Refused};
 pub use ch08_future::{Death, Error, Future, Promise, promise, set_failure_hook};
 pub use ch09_wait::{AsCompleted, ReturnWhen, Unfinished, Waited, Within, as_completed, wait};

@@ -176,7 +176,7 @@ fn limits_pass_while_pulses_fall_and_the_count_stays_true() {
                 let (event, running) = (&event, &running);
                 scope.spawn(move || {
                     for n in 0..2000 {
-                        event.wait_timeout(Duration::from_micros((7 * n + waiter) % 30));
+                        let _ = event.wait_timeout(Duration::from_micros((7 * n + waiter) % 30));
                     }
                     running.fetch_sub(1, Ordering::Relaxed);
                 });

@@ -100,7 +100,7 @@ fn one_pusher_one_popper_keep_the_order() {
                 (0..20_000).for_each(|n| queue.push(n).unwrap());
                 queue.close();
             });
-            assert!(queue.eq(0..20_000));
+            assert!(queue.pops().eq(0..20_000));
         });
     });
 }
@@ -175,7 +175,7 @@ fn pushers_wait_then_close_gives_them_their_items_back() {
 
 fn queue_close_and_drain(queue: &Queue<i32>) -> Vec<i32> {
     queue.close();
-    queue.collect()
+    queue.pops().collect()
 }
 
 #[test]
@@ -246,7 +246,7 @@ fn close_falls_among_four_pushers_and_six_poppers_and_frees_them_all() {
                     });
                 }
                 for _ in 0..6 {
-                    scope.spawn(|| taken.fetch_add(queue.count(), Ordering::Relaxed));
+                    scope.spawn(|| taken.fetch_add(queue.pops().count(), Ordering::Relaxed));
                 }
                 until("something flows", || stored.load(Ordering::Relaxed) > 0);
                 if round % 2 == 0 {
@@ -380,7 +380,8 @@ fn fifty_pushers_and_fifty_poppers_lose_and_double_nothing() {
                     }
                 });
             }
-            let pushers = [(); 50].map(|()| scope.spawn(|| source.for_each(|n| queue.push(n).unwrap())));
+            let pushers =
+                [(); 50].map(|()| scope.spawn(|| source.pops().for_each(|n| queue.push(n).unwrap())));
             pushers.into_iter().for_each(|pusher| pusher.join().unwrap());
             queue.close();
         });
@@ -511,7 +512,7 @@ fn calling_only_when_it_was_empty_leaves_a_popper_asleep_beside_an_item() {
 
 /// `Try` 3: one item at least, `most` at most, fewer once the queue is closed and empty.
 fn pop_some<T>(queue: &Queue<T>, most: usize) -> Vec<T> {
-    let mut items: Vec<T> = queue.take(1).collect();
+    let mut items: Vec<T> = queue.pops().take(1).collect();
     while !items.is_empty()
         && items.len() < most
         && let Ok(item) = queue.try_pop()
@@ -546,7 +547,7 @@ fn two_queues_of_five_with_a_mover_let_the_pusher_run_eleven_ahead() {
         let [front, back] = [(); 2].map(|()| Queue::bounded(5).unwrap());
         let pushed = AtomicUsize::new(0);
         thread::scope(|scope| {
-            scope.spawn(|| (&front).try_for_each(|n| back.push(n)));
+            scope.spawn(|| front.pops().try_for_each(|n| back.push(n)));
             scope.spawn(|| {
                 while front.push(()).is_ok() {
                     pushed.fetch_add(1, Ordering::Relaxed);
