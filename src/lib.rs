@@ -21,6 +21,7 @@
 //! | 09 | [wait](ch09_wait) | [`wait()`], [`as_completed`]: many futures, one queue of news |
 //! | **III** | **Threads** | |
 //! | **IV** | **Processes** | |
+//! | 14 | [wire](ch14_wire) | [`Wire`]: a value as one line of text |
 //! | **V** | **One interface** | |
 
 #![forbid(unsafe_code)]
@@ -36,6 +37,8 @@ pub mod ch07_queue;
 pub mod ch08_future;
 pub mod ch09_wait;
 
+pub mod ch14_wire;
+
 pub use ch01_lock::{Lock, LockGuard, UnlockError};
 pub use ch02_rlock::{RLock, RLockGuard, RUnlockError};
 pub use ch03_condition::{Answer, Condition, Guard};
@@ -45,3 +48,4 @@ pub use ch06_barrier::{Barrier, BarrierError, BrokenBy};
 pub use ch07_queue::{Pops, Queue, QueueError, Refused};
 pub use ch08_future::{Death, Error, Future, Promise, promise, set_failure_hook};
 pub use ch09_wait::{AsCompleted, ReturnWhen, Unfinished, Waited, Within, as_completed, wait};
+pub use ch14_wire::{Reader, Wire, WireError, from_line, to_line};
