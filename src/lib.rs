@@ -22,6 +22,7 @@
 //! | **III** | **Threads** | |
 //! | **IV** | **Processes** | |
 //! | 14 | [wire](ch14_wire) | [`Wire`]: a value as one line of text |
+//! | 15 | [protocol](ch15_protocol) | the lines that parent and worker exchange |
 //! | **V** | **One interface** | |
 
 #![forbid(unsafe_code)]
@@ -38,6 +39,7 @@ pub mod ch08_future;
 pub mod ch09_wait;
 
 pub mod ch14_wire;
+pub mod ch15_protocol;
 
 pub use ch01_lock::{Lock, LockGuard, UnlockError};
 pub use ch02_rlock::{RLock, RLockGuard, RUnlockError};
@@ -49,3 +51,4 @@ pub use ch07_queue::{Pops, Queue, QueueError, Refused};
 pub use ch08_future::{Death, Error, Future, Promise, promise, set_failure_hook};
 pub use ch09_wait::{AsCompleted, ReturnWhen, Unfinished, Waited, Within, as_completed, wait};
 pub use ch14_wire::{Reader, Wire, WireError, from_line, to_line};
+pub use ch15_protocol::{About, ErrKind, Incoming, Lines, Message, Request};
