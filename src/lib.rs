@@ -23,6 +23,7 @@
 //! | **IV** | **Processes** | |
 //! | 14 | [wire](ch14_wire) | [`Wire`]: a value as one line of text |
 //! | 15 | [protocol](ch15_protocol) | the lines that parent and worker exchange |
+//! | 16 | [worker](ch16_worker) | [`Tasks`]: a process has no closures, so tasks have names |
 //! | **V** | **One interface** | |
 
 #![forbid(unsafe_code)]
@@ -40,6 +41,7 @@ pub mod ch09_wait;
 
 pub mod ch14_wire;
 pub mod ch15_protocol;
+pub mod ch16_worker;
 
 pub use ch01_lock::{Lock, LockGuard, UnlockError};
 pub use ch02_rlock::{RLock, RLockGuard, RUnlockError};
@@ -52,3 +54,4 @@ pub use ch08_future::{Death, Error, Future, Promise, promise, set_failure_hook};
 pub use ch09_wait::{AsCompleted, ReturnWhen, Unfinished, Waited, Within, as_completed, wait};
 pub use ch14_wire::{Reader, Wire, WireError, from_line, to_line};
 pub use ch15_protocol::{About, ErrKind, Incoming, Lines, Message, Request};
+pub use ch16_worker::{Tasks, worker_mark};
