@@ -144,9 +144,12 @@ impl<'env, T> Slot<'env, T> {
         &'a self,
         mut state: Held<'a, 'env, T>,
         outcome: Result<T, Error>,
-        mut before_news: Option<&dyn Fn()>,
+        tell: Option<&dyn Fn()>,
     ) {
         let again = state.is_finished();
+        // Without a reader there is no news, but an outcome to be dropped: then that comes first.
+        let after_drop = tell.filter(|_| state.deserted);
+        let mut before_news = tell.filter(|_| !state.deserted);
         let mut watchers = Vec::new();
         // A callback may be added while others run: the list is read until it is empty. The look
         // that finds it empty and the step to `Finished` are one critical section, so none joins a
@@ -181,6 +184,7 @@ impl<'env, T> Slot<'env, T> {
         if deserted {
             self.desert(); // the future went first, and left this to us
         }
+        after_drop.inspect(|tell| tell());
     }
 
     /// Waits for the end, until `deadline`.

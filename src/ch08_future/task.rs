@@ -3,7 +3,7 @@
 use super::error::{Error, contain};
 use super::{Awaited, Future, Slot};
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -84,7 +84,7 @@ impl<'env, F: FnOnce() -> T + Send, T: Send> Awaited<'env, T> for Task<'env, F, 
 /// outside that did so would break the pool's promises about threads: their number, their names,
 /// what their initializer set up.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Home(u32);
+pub struct Home(usize);
 
 thread_local! {
     /// The pool this thread works for, and how many tasks it is in the middle of.
@@ -99,7 +99,7 @@ impl Home {
     /// A home that no other pool has.
     #[expect(clippy::new_without_default, reason = "no two are alike, and a default value should be")]
     pub fn new() -> Home {
-        static LAST: AtomicU32 = AtomicU32::new(0);
+        static LAST: AtomicUsize = AtomicUsize::new(0);
         Home(LAST.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
