@@ -23,6 +23,7 @@
 //! | 10 | [workers](ch10_workers) | [`Workers`]: who owns a thread |
 //! | 11 | [thread_pool](ch11_thread_pool) | [`ThreadPool`]: a worker that waits does the work itself |
 //! | 12 | [scope](ch12_scope) | [`scope()`]: tasks that borrow |
+//! | 13 | [map](ch13_map) | [`map()`]: order from disorder, and back-pressure |
 //! | **IV** | **Processes** | |
 //! | 14 | [wire](ch14_wire) | [`Wire`]: a value as one line of text |
 //! | 15 | [protocol](ch15_protocol) | the lines that parent and worker exchange |
@@ -45,6 +46,7 @@ pub mod ch09_wait;
 pub mod ch10_workers;
 pub mod ch11_thread_pool;
 pub mod ch12_scope;
+pub mod ch13_map;
 
 pub mod ch14_wire;
 pub mod ch15_protocol;
@@ -62,6 +64,7 @@ pub use ch09_wait::{AsCompleted, ReturnWhen, Unfinished, Waited, Within, as_comp
 pub use ch10_workers::{Workers, WorkersError};
 pub use ch11_thread_pool::ThreadPool;
 pub use ch12_scope::{Scope, scope};
+pub use ch13_map::{Map, MapChunked, in_order, map, map_chunked, map_windowed};
 pub use ch14_wire::{Reader, Wire, WireError, from_line, to_line};
 pub use ch15_protocol::{About, ErrKind, Incoming, Lines, Message, Request};
 pub use ch16_worker::{Tasks, worker_mark};
