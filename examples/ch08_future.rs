@@ -45,7 +45,7 @@ fn main() {
         answer.send(receiver.recv_timeout(WATCHDOG)).unwrap(); // without the watchdog: for ever
     };
     queue.push(Box::new(outer)).unwrap();
-    let worker = thread::spawn(move || queue.for_each(|work| work()));
+    let worker = thread::spawn(move || queue.pops().for_each(|work| work()));
     match answered.recv().unwrap() {
         Ok(product) => println!("  a worker of one waits:   6 * 7 = {product}"),
         Err(_) => println!("  a worker of one waits:   no answer after 100 ms"),
@@ -75,7 +75,7 @@ fn main() {
         let queue = queue.clone();
         move || {
             home.settle();
-            queue.for_each(|job| job.run(None)); // the cancelled one is a no-op
+            queue.pops().for_each(|job| job.run(None)); // the cancelled one is a no-op
         }
     });
     println!("  a worker of one waits:   6 * 7 = {}", outer.result().unwrap().unwrap());

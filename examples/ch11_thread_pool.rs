@@ -7,7 +7,7 @@
 //! Workers(1):    a job waits for the job behind it: in vain
 //! ThreadPool(1): ten tasks, each waits for the next: 10
 //! three tasks, one after another: 1 thread; three at once: 3 threads
-//! a task panics: the task panicked: no such page; the next one on the same thread: 7
+//! a task panics: panicked: no such page; the next one on the same thread: 7
 //!                 running   queued      spawned later
 //! shutdown        Ok(1)     Ok(2)       ShutDown
 //! shutdown_now    Ok(1)     Cancelled   ShutDown

@@ -7,7 +7,7 @@
 //! a guard that waits in its drop, forgotten: the borrow is over, and nobody has waited
 //! a thread pool sorts a copy; the slice still begins with [58400, 73039, 90286]
 //! a scope sorts the slice in place: [0, 1, 2] .. [99997, 99998, 99999], with 200 tasks
-//! a task panics, its future is read:  the task panicked: no pivot
+//! a task panics, its future is read:  panicked: no pivot
 //! a task panics, and nobody reads it: a scoped task panicked, and nobody read its future
 //! a handle that outlived its scope:   the pool was shut down before this task was submitted
 //! ```

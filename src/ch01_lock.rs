@@ -40,14 +40,14 @@
 //! ## The trap
 //!
 //! ```text
-//! lost wake-up      if self.is_locked() {           // look, and put the mutex down
-//!                                                   // <- released here: nobody hears it
-//!                       sleep_until_notified();     // the news does not come twice
+//! lost wake-up      if self.is_locked() {        // look, put the mutex down
+//!                                                // <- released: nobody hears it
+//!                       sleep_until_notified();  // no news comes twice
 //!                   }
-//! spurious wake-up  if taken { wait }               // woken does not mean free: a newcomer
-//!                   take it                         // may be faster; then two threads hold it
-//! right             while taken { wait }            // one mutex from the look to the sleep,
-//!                   take it                         // and another look after each sleep
+//! spurious wake-up  if taken { wait }            // woken is not free: somebody
+//!                   take it                      // else may be faster
+//! right             while taken { wait }         // one mutex, look to sleep;
+//!                   take it                      // after each sleep a look
 //! ```
 //!
 //! The example runs the wrong two. The third has a name, `Condvar::wait_while`; in its sibling with

@@ -13,14 +13,14 @@
 //! ## Picture
 //!
 //! ```text
-//!   waiter, with the lock              the queue            notifier, with the lock
-//!   ─────────────────────              ─────────            ───────────────────────
-//!   (1) takes a ticket ──────────────► 4  5  6  7
-//!   (2) puts the lock down, sleeps     │  │
-//!                                      ▼  ▼     ◄────────── (3) notify(2): the oldest
-//!   (4) wakes: its ticket is gone     4,5 woken                 two leave the queue
-//!       or: out of time, leaves the queue by itself
-//!   (5) takes the lock again, once the notifier has put it down
+//! waiter, with the lock              the queue        notifier, with the lock
+//! ─────────────────────              ─────────        ───────────────────────
+//! (1) takes a ticket ──────────────► 4  5  6  7
+//! (2) puts the lock down, sleeps     │  │
+//!                                    ▼  ▼     ◄────── (3) notify(2): the oldest
+//! (4) wakes: its ticket is gone     4,5 woken             two leave the queue
+//!     or: out of time, leaves the queue by itself
+//! (5) takes the lock again, once the notifier has put it down
 //! ```
 //!
 //! ## Promises

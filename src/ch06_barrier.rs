@@ -12,20 +12,20 @@
 //! ## Picture
 //!
 //! ```text
-//!   wait ──▶ arrived 0, 1, ..  ──(1) the last──▶ action ──(2)──▶ outcome: passed
-//!            │  sleep in the box of this round ◀── woken ────────┘
-//!            │
-//!            └─ (3) a limit passed, abort, a panicking action ──▶ outcome: broken
-//!               reset ──────────────────────────────────────────▶ outcome: reset
+//! wait ──▶ arrived 0, 1, ..  ──(1) the last──▶ action ──(2)──▶ outcome: passed
+//!          │  sleep in the box of this round ◀── woken ────────┘
+//!          │
+//!          └─ (3) a limit passed, abort, a panicking action ──▶ outcome: broken
+//!             reset ──────────────────────────────────────────▶ outcome: reset
 //!
-//!   a round:   filling ──(1)──▶ complete ──(2)──▶ passed
-//!                 └──(3)──▶ failed ◀──(3)──┘      the next one is filling since (1)
+//! a round:   filling ──(1)──▶ complete ──(2)──▶ passed
+//!               └──(3)──▶ failed ◀──(3)──┘     the next one fills since (1)
 //!
-//!             │ wait            limit passes  abort   reset     action panics
-//!   ──────────┼───────────────────────────────────────────────────────────────
-//!   filling   │ waits, or (1)   broken        broken  failed    –
-//!   complete  │ joins the next  broken        passes  passes    broken
-//!   broken    │ error at once   –             –       filling   –
+//!           │ wait            limit passes  abort   reset     action panics
+//! ──────────┼───────────────────────────────────────────────────────────────
+//! filling   │ waits, or (1)   broken        broken  failed    –
+//! complete  │ joins the next  broken        passes  passes    broken
+//! broken    │ error at once   –             –       filling   –
 //! ```
 //!
 //! ## Promises

@@ -12,26 +12,26 @@
 //! ## Picture
 //!
 //! ```text
-//!   Task: one allocation, two handles
+//! Task: one allocation, two handles
 //!
-//!   a pool's queue ──► Arc<dyn Job> ──► ┌───────────────────┐ ◄── Future<T>
-//!   (knows how to run it)               │ stage   observers │     (knows T)
-//!                                       └───────────────────┘
-//!   stage
-//!            claim               complete                     result
-//!   Pending(work) ──► Running ──────────► Completing ──► Finished ──► Taken
-//!       │     ▲          │                     ▲
-//!       │     └──────────┘ hand_back           │ the callbacks run here
-//!       └──────────────────────────────────────┘ cancel, fail
+//! a pool's queue ──► Arc<dyn Job> ──► ┌───────────────────┐ ◄── Future<T>
+//! (knows how to run it)               │ stage   observers │     (knows T)
+//!                                     └───────────────────┘
+//! stage
+//!          claim               complete                     result
+//! Pending(work) ──► Running ──────────► Completing ──► Finished ──► Taken
+//!     │     ▲          │                     ▲
+//!     │     └──────────┘ hand_back           │ the callbacks run here
+//!     └──────────────────────────────────────┘ cancel, fail
 //!
-//!                │ start    complete    promise    cancel     callback   result
-//!                │                      dropped               added
-//!   ─────────────┼──────────────────────────────────────────────────────────────
-//!   Pending      │ Running  Finished    Abandoned  Cancelled  kept       waits
-//!   Running      │ true     Finished    Abandoned  false      kept       waits
-//!   Completing   │ false    given back  –          false *    kept       waits
-//!   Finished     │ false    given back  –          false *    runs here  the outcome
-//!                                                   * true if it is cancelled
+//!              │ start    complete    promise    cancel     callback   result
+//!              │                      dropped               added
+//! ─────────────┼──────────────────────────────────────────────────────────────
+//! Pending      │ Running  Finished    Abandoned  Cancelled  kept       waits
+//! Running      │ true     Finished    Abandoned  false      kept       waits
+//! Completing   │ false    given back  –          false *    kept       waits
+//! Finished     │ false    given back  –          false *    runs here  outcome
+//!                                                 * true if it is cancelled
 //! ```
 //!
 //! Three rooms: `error` says why there is no value, `slot` is the state machine, `task` puts the

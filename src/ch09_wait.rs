@@ -12,17 +12,17 @@
 //! ## Picture
 //!
 //! ```text
-//!   future 0 ──(1) watch──┐
-//!   future 1 ──(1) watch──┼──(2) done(key)──▶ Queue<key> ──(3) pop──▶ futures[key]
-//!   future 2 ──(1) watch──┘                    1, 0, ...
-//!       ▲                                                                  │
-//!       └────────────(4) unwatch, when nobody waits any more ──────────────┘
+//! future 0 ──(1) watch──┐
+//! future 1 ──(1) watch──┼──(2) done(key)──▶ Queue<key> ──(3) pop──▶ futures[key]
+//! future 2 ──(1) watch──┘                    1, 0, ...
+//!     ▲                                                                  │
+//!     └────────────(4) unwatch, when nobody waits any more ──────────────┘
 //!
-//!                    │ no future │ one done │ one failed │ one cancelled │ all done
-//!   ─────────────────┼───────────┼──────────┼────────────┼───────────────┼─────────
-//!   FirstCompleted   │ returns   │ returns  │ returns    │ returns       │ returns
-//!   FirstException   │ returns   │ waits    │ returns    │ waits         │ returns
-//!   AllCompleted     │ returns   │ waits    │ waits      │ waits         │ returns
+//!                │ no future │ one done │ one failed │ one cancelled │ all done
+//! ───────────────┼───────────┼──────────┼────────────┼───────────────┼─────────
+//! FirstCompleted │ returns   │ returns  │ returns    │ returns       │ returns
+//! FirstException │ returns   │ waits    │ returns    │ waits         │ returns
+//! AllCompleted   │ returns   │ waits    │ waits      │ waits         │ returns
 //! ```
 //!
 //! ## Promises

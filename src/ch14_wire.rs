@@ -13,13 +13,13 @@
 //! ## Picture
 //!
 //! ```text
-//!   (7, "a\nb", None)                                  (7, "a\nb", None)
-//!          │ encode: appends to a String                      ▲
-//!          ▼                                                  │ decode: a cursor,
-//!   [7,"a\nb",null]  ────── one line, no newline ──────▶      │ no tree in between
-//!     ▲
-//!     └ Reader { text, at, depth }:  what type comes next is known from `T`,
-//!       so each step either finds it or says column, expected, found
+//! (7, "a\nb", None)                                  (7, "a\nb", None)
+//!        │ encode: appends to a String                      ▲
+//!        ▼                                                  │ decode: a cursor,
+//! [7,"a\nb",null]  ────── one line, no newline ──────▶      │ no tree in between
+//!   ▲
+//!   └ Reader { text, at, depth }:  what type comes next is known from `T`,
+//!     so each step either finds it or says column, expected, found
 //! ```
 //!
 //! | Rust | JSON | |

@@ -84,7 +84,7 @@
 //!
 //! The answers are in `tests/ch15_protocol.rs`.
 
-use std::borrow::Cow;
+use std::fmt::{self, Write};
 use std::io::{self, BufRead, ErrorKind, Read};
 
 use crate::ch14_wire::{Decoded, Reader, Wire, from_line, to_line};
@@ -133,7 +133,7 @@ impl<'a> Request<'a> {
 
     /// Appends the line, with its newline. `task` has to satisfy [`is_task_name`].
     pub fn write(&self, out: &mut String) {
-        put_line(out, &format!("{} {} ", self.id, self.task), self.argument);
+        put_line(out, format_args!("{} {} ", self.id, self.task), self.argument);
     }
 }
 
@@ -234,16 +234,19 @@ impl<'a> Message<'a> {
 
     /// Appends the line: mark, seal, message, newline.
     pub fn write(&self, seal: Option<&str>, out: &mut String) {
-        let (head, json): (String, Cow<'_, str>) = match self {
-            Message::Ready { version: v, about } => (format!("ready {v} "), to_line(about).into()),
-            Message::Reply { id, outcome: Ok(result) } => (format!("{id} ok "), (*result).into()),
+        out.push(MARK);
+        seal.inspect(|seal| out.extend([seal, " "]));
+        match self {
+            Message::Ready { version, about } => {
+                put_line(out, format_args!("ready {version} "), &to_line(about));
+            }
+            Message::Reply { id, outcome: Ok(result) } => put_line(out, format_args!("{id} ok "), result),
             Message::Reply { id, outcome: Err((kind, message)) } => {
                 let name = KINDS.iter().find(|known| known.0 == *kind).map_or("", |known| known.1);
-                (format!("{id} err {name} "), to_line(message).into())
+                put_line(out, format_args!("{id} err {name} "), &to_line(message));
             }
-            Message::StillHere => Default::default(),
-        };
-        put_line(out, &(opening(seal) + &head), &json);
+            Message::StillHere => out.push('\n'),
+        }
     }
 }
 
@@ -258,10 +261,10 @@ fn opening(seal: Option<&str>) -> String {
     seal.map_or(MARK.to_string(), |seal| format!("{MARK}{seal} "))
 }
 
-/// Appends a line that ends with JSON, and keeps it one line with one mark whatever a hand-written
-/// `Wire` has put into it.
-fn put_line(out: &mut String, head: &str, json: &str) {
-    out.push_str(head);
+/// Appends a line that ends with JSON, and keeps it one line with one mark whatever a hand-written `Wire` has put
+/// into it.
+fn put_line(out: &mut String, head: fmt::Arguments<'_>, json: &str) {
+    _ = out.write_fmt(head);
     match json.contains('\n') || json.contains(MARK) {
         true => out.push_str(&json.replace(['\n', MARK], " ")),
         false => out.push_str(json),

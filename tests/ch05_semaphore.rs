@@ -287,6 +287,7 @@ fn the_first_wants_more_than_there_is_then_nobody_overtakes() {
     });
 }
 
+// CPython: BaseSemaphoreTests::test_multirelease
 #[test]
 fn one_release_lets_as_many_go_as_can() {
     // I3
@@ -382,6 +383,7 @@ fn permits_are_never_more_nor_less_under_a_hail_of_requests() {
     });
 }
 
+// CPython: SemaphoreTests::test_repr
 #[test]
 fn debug_shows_permits_and_the_length_of_the_line() {
     // CPython: BoundedSemaphoreTests::test_repr

@@ -80,6 +80,7 @@ fn the_index_is_the_order_of_arrival() {
     });
 }
 
+// CPython: BarrierTests::test_wait_return
 #[test]
 fn thousands_of_rounds_and_each_has_each_index_once() {
     // I2: fast threads come again before slow ones have woken.
@@ -285,6 +286,7 @@ fn abort_then_reset_at_once_tells_the_waiting_that_it_was_aborted() {
     });
 }
 
+// CPython: BarrierTests::test_timeout
 #[test]
 fn a_limit_passes_then_the_barrier_is_broken_for_all_until_reset() {
     five(|barrier| {

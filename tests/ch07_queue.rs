@@ -30,6 +30,7 @@ fn until_waiting(queue: &Queue<impl Sized>, len: usize, poppers: usize, pushers:
     until(&wanted, || format!("{queue:?}").contains(&wanted));
 }
 
+// CPython: QueueTest::test_shutdown_immediate
 #[test]
 fn every_state_answers_every_event_as_the_table_says() {
     // CPython: QueueTest::test_basic, test_nowait, test_shutdown_empty, test_shutdown_nonempty,

@@ -198,6 +198,7 @@ fn in_each_state(event: &'static str, check: impl Fn(Case) + Send + 'static) {
     watchdog(event, move || ALL.map(Case::at).into_iter().for_each(check));
 }
 
+// CPython: FutureTests::test_cancelled
 #[test]
 fn each_state_says_what_it_is() {
     // CPython: FutureTests::test_repr, test_done, test_running, test_get_snapshot
@@ -275,6 +276,7 @@ fn drop_of_the_promise_in_each_state_that_has_one() {
     });
 }
 
+// CPython: FutureTests::test_done_callback_already_failed
 #[test]
 fn callback_added_in_each_state() {
     // CPython: FutureTests::test_done_callback_with_result, test_done_callback_with_exception,
@@ -347,6 +349,7 @@ fn waits_in_each_state() {
     });
 }
 
+// CPython: FutureTests::test_result_with_timeout
 #[test]
 fn waits_without_patience_in_each_state() {
     // CPython: FutureTests::test_exception_with_timeout

@@ -76,6 +76,7 @@ fn at_once(parts: Vec<Box<dyn FnOnce() + Send + '_>>) {
 
 // ---- The table: `wait` returns, or waits.
 
+// CPython: WaitTests::test_first_exception_some_already_complete
 #[test]
 fn wait_returns_or_waits_as_the_table_says() {
     // CPython: WaitTests::test_first_completed, test_first_completed_some_already_completed,
@@ -317,6 +318,7 @@ fn callbacks_have_run_when_a_future_comes_out() {
     });
 }
 
+// CPython: AsCompletedTests::test_future_times_out, test_correct_timeout_exception_msg
 #[test]
 fn a_deadline_reports_once_how_many_are_unfinished() {
     let (mut promises, futures) = pairs(4);

@@ -272,6 +272,7 @@ fn a_task_finished_by_somebody_else_makes_no_worker_idle() {
     });
 }
 
+// CPython: InterpreterPoolExecutorTest::test_blocking_with_limited_workers
 #[test]
 fn as_many_tasks_meet_as_there_are_workers() {
     // No wake-up is lost: each round ends only if all its tasks run at once, however they came to lie about.
@@ -816,6 +817,7 @@ impl End {
     }
 }
 
+// CPython: ExecutorShutdownTest::test_hang_issue12364
 #[test]
 fn every_end_does_to_queued_and_running_work_what_the_table_says() {
     // I1, I6. CPython: ThreadPoolShutdownTest::test_shutdown_no_wait, test_context_manager_shutdown,

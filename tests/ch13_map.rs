@@ -254,6 +254,7 @@ fn a_window_makes_endless_inputs_possible() {
     });
 }
 
+// CPython: ExecutorTest::test_map_buffersize_on_multiple_iterables
 #[test]
 fn a_window_over_two_endless_inputs() {
     // CPython: ExecutorTest::test_map_buffersize_on_multiple_infinite_iterables
@@ -291,6 +292,7 @@ fn a_window_pulls_as_many_as_it_holds_if_nobody_iterates() {
     });
 }
 
+// CPython: ExecutorTest::test_map_buffersize
 #[test]
 fn a_window_never_holds_more_than_its_size_and_always_as_much() {
     // I4
@@ -333,6 +335,7 @@ fn no_more_than_a_window_of_tasks_exists_at_once() {
 
 // Deadlines.
 
+// CPython: ExecutorTest::test_map_timeout
 #[test]
 fn what_is_done_comes_out_after_the_deadline_and_the_first_that_is_not_ends_it() {
     // I5

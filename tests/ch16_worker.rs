@@ -135,11 +135,11 @@ fn every_request_is_answered_in_order_and_the_end_of_the_input_ends_it() {
     let tasks = Tasks::new().with("square", square).with("twice", twice::<String>);
     let got = answers(&tasks, "1 square 12\n2 twice \"a\"\n 3  square  13 \r\n");
     let ready = format!(
-        "␞ready 1 {{\"pid\":{},\"tasks\":[\"square\",\"twice\"],\"lookahead\":64}}",
+        "␞ready 1 {{\"pid\":{},\"tasks\":[\"square\",\"twice\"],\"lookahead\":256}}",
         std::process::id()
     );
     assert_eq!(got, [ready.as_str(), "␞1 ok 144", "␞2 ok [\"a\",\"a\"]", "␞3 ok 169"]);
-    assert_eq!((VERSION, LOOKAHEAD), (1, 64));
+    assert_eq!((VERSION, LOOKAHEAD), (1, 256));
     assert_eq!(answers(&Tasks::new(), "").len(), 1);
 }
 
@@ -694,6 +694,7 @@ fn two_lines_typed_into_a_pipe_are_enough() {
 }
 
 // I5
+// CPython: ProcessPoolExecutorTest::test_traceback
 #[test]
 fn a_panic_in_a_process_says_where() {
     watchdog("a panic in a process", || {

@@ -150,36 +150,36 @@ impl<'env, T> Slot<'env, T> {
         // Without a reader there is no news, but an outcome to be dropped: then that comes first.
         let after_drop = tell.filter(|_| state.deserted);
         let mut before_news = tell.filter(|_| !state.deserted);
-        let mut watchers = Vec::new();
-        // A callback may be added while others run: the list is read until it is empty. The look
-        // that finds it empty and the step to `Finished` are one critical section, so none joins a
-        // list that nobody reads again (I3).
-        while !state.observers.is_empty() || before_news.is_some() {
+        // A callback may be added while others run: the list is read until it has none. The look that
+        // finds none and the step to `Finished` are one critical section, so none joins a list that
+        // nobody reads again (I3).
+        let is_callback = |observer: &Observer<'_, T>| matches!(observer, Observer::Callback(_));
+        while state.observers.iter().any(is_callback) || before_news.is_some() {
             state.stage = Stage::Completing { error: outcome.as_ref().err().cloned(), again };
-            let observers = mem::take(&mut state.observers);
+            let observers = mem::take(&mut state.observers).into_iter();
+            let (callbacks, watchers): (Vec<_>, _) = observers.partition(is_callback);
+            state.observers = watchers;
+            state.seen |= !callbacks.is_empty();
             drop(state);
-            let mut seen = false;
-            for observer in observers {
-                match observer {
-                    Observer::Watcher(watcher, key) => watchers.push((watcher, key)),
-                    Observer::Callback(callback) => {
-                        seen = true;
-                        report("a done callback", contain(|| callback(&outcome)));
-                    }
+            for observer in callbacks {
+                if let Observer::Callback(callback) = observer {
+                    report("a done callback", contain(|| callback(&outcome)));
                 }
             }
             before_news.take().inspect(|tell| tell());
             state = self.state();
-            state.seen |= seen;
         }
         state.stage = Stage::Finished(outcome);
         let (sleepers, deserted) = (state.sleepers, state.deserted);
+        let watchers = mem::take(&mut state.observers);
         drop(state);
         if sleepers > 0 {
             self.news.notify_all();
         }
-        for (watcher, key) in watchers {
-            report("a watcher", contain(move || watcher.done(key)));
+        for observer in watchers {
+            if let Observer::Watcher(watcher, key) = observer {
+                report("a watcher", contain(move || watcher.done(key)));
+            }
         }
         if deserted {
             self.desert(); // the future went first, and left this to us

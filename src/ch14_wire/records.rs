@@ -4,14 +4,14 @@
 //! nothing that a parent of today sends. Values under names can grow.
 //!
 //! ```text
-//!   wire!(struct Job { path, size, urgent })     a parent of today
-//!        │
-//!        ▼  {"path":"a.txt","size":12,"urgent":true}
-//!        │
-//!   wire!(struct Job { path, size, owner })      a worker of yesterday
-//!                               │   └ a name that is missing reads as null:
-//!                               │     None if `owner` is an Option, or else an error
-//!                               └ `urgent` is a name it does not know: skipped
+//! wire!(struct Job { path, size, urgent })     a parent of today
+//!      │
+//!      ▼  {"path":"a.txt","size":12,"urgent":true}
+//!      │
+//! wire!(struct Job { path, size, owner })      a worker of yesterday
+//!                             │   └ a name that is missing reads as null:
+//!                             │     None if `owner` is an Option, else an error
+//!                             └ `urgent` is a name it does not know: skipped
 //! ```
 //!
 //! Names may come in any order; of one that comes twice the last counts, as in Python. Only `String`
