@@ -28,6 +28,7 @@
 //! | 14 | [wire](ch14_wire) | [`Wire`]: a value as one line of text |
 //! | 15 | [protocol](ch15_protocol) | the lines that parent and worker exchange |
 //! | 16 | [worker](ch16_worker) | [`Tasks`]: a process has no closures, so tasks have names |
+//! | 17 | [process_pool](ch17_process_pool) | [`ProcessPool`]: pipes, the end of a file, and death as news |
 //! | **V** | **One interface** | |
 
 #![forbid(unsafe_code)]
@@ -51,6 +52,7 @@ pub mod ch13_map;
 pub mod ch14_wire;
 pub mod ch15_protocol;
 pub mod ch16_worker;
+pub mod ch17_process_pool;
 
 pub use ch01_lock::{Lock, LockGuard, UnlockError};
 pub use ch02_rlock::{RLock, RLockGuard, RUnlockError};
@@ -68,3 +70,4 @@ pub use ch13_map::{Map, MapChunked, in_order, map, map_chunked, map_windowed};
 pub use ch14_wire::{Reader, Wire, WireError, from_line, to_line};
 pub use ch15_protocol::{About, ErrKind, Incoming, Lines, Message, Request};
 pub use ch16_worker::{Tasks, worker_mark};
+pub use ch17_process_pool::ProcessPool;

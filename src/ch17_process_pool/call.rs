@@ -1,0 +1,88 @@
+//! One call: what is asked of a worker, and the slot its answer appears in.
+
+use super::Shared;
+use crate::ch08_future::{Awaited, Error, Slot, contain};
+use crate::ch14_wire::{Wire, from_line};
+use crate::ch15_protocol::Request;
+use std::sync::{Mutex, Weak};
+use std::time::Duration;
+
+/// A call of any result type, as the pool sees it.
+pub(super) trait Call: Send + Sync {
+    fn id(&self) -> u64;
+    fn task(&self) -> &str;
+    fn limit(&self) -> Option<Duration>;
+    /// How long the request is, in bytes, or a little less.
+    fn size(&self) -> usize;
+    /// Appends the request, as one line.
+    fn write_request(&self, lines: &mut String);
+    /// A worker is about to get it. False if it was cancelled.
+    fn claim(&self) -> bool;
+    /// The worker had not begun it.
+    fn hand_back(&self);
+    /// Ends a claimed call with the result as it came over the wire, or with an error.
+    fn settle(&self, outcome: Result<&str, Error>);
+}
+
+pub(super) struct Remote<R> {
+    pub(super) slot: Slot<'static, R>,
+    pub(super) pool: Weak<Shared>,
+    pub(super) id: u64,
+    pub(super) task: String,
+    /// Kept until the end: the call may have to be sent again. Emptied by a cancellation.
+    pub(super) argument: Mutex<String>,
+    pub(super) size: usize,
+    pub(super) limit: Option<Duration>,
+}
+
+impl<R: Wire + Send> Call for Remote<R> {
+    fn id(&self) -> u64 {
+        self.id
+    }
+
+    fn task(&self) -> &str {
+        &self.task
+    }
+
+    fn limit(&self) -> Option<Duration> {
+        self.limit
+    }
+
+    fn size(&self) -> usize {
+        self.size
+    }
+
+    fn write_request(&self, lines: &mut String) {
+        Request { id: self.id, task: &self.task, argument: &self.argument.lock().unwrap() }.write(lines);
+    }
+
+    fn claim(&self) -> bool {
+        self.slot.claim()
+    }
+
+    fn hand_back(&self) {
+        self.slot.hand_back();
+    }
+
+    fn settle(&self, outcome: Result<&str, Error>) {
+        *self.argument.lock().unwrap() = String::new();
+        let unreadable = |why| Error::Refused { reason: format!("the result of `{}`: {why}", self.task) };
+        let outcome = outcome
+            .and_then(|result| contain(|| from_line(result).map_err(unreadable)).and_then(|read| read));
+        self.slot.complete(outcome, None);
+    }
+}
+
+impl<R: Wire + Send> Awaited<'static, R> for Remote<R> {
+    fn slot(&self) -> &Slot<'static, R> {
+        &self.slot
+    }
+
+    fn drop_work(&self) {
+        *self.argument.lock().unwrap() = String::new();
+    }
+
+    fn kill(&self) -> bool {
+        self.pool.upgrade().is_some_and(|pool| pool.kill_call(self.id))
+    }
+}
