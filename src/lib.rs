@@ -30,6 +30,7 @@
 //! | 16 | [worker](ch16_worker) | [`Tasks`]: a process has no closures, so tasks have names |
 //! | 17 | [process_pool](ch17_process_pool) | [`ProcessPool`]: pipes, the end of a file, and death as news |
 //! | **V** | **One interface** | |
+//! | 18 | [executor](ch18_executor) | [`Executor`]: what two different pools have in common |
 
 #![forbid(unsafe_code)]
 
@@ -54,6 +55,8 @@ pub mod ch15_protocol;
 pub mod ch16_worker;
 pub mod ch17_process_pool;
 
+pub mod ch18_executor;
+
 pub use ch01_lock::{Lock, LockGuard, UnlockError};
 pub use ch02_rlock::{RLock, RLockGuard, RUnlockError};
 pub use ch03_condition::{Answer, Condition, Guard};
@@ -71,3 +74,4 @@ pub use ch14_wire::{Reader, Wire, WireError, from_line, to_line};
 pub use ch15_protocol::{About, ErrKind, Incoming, Lines, Message, Request};
 pub use ch16_worker::{Tasks, worker_mark};
 pub use ch17_process_pool::ProcessPool;
+pub use ch18_executor::Executor;
