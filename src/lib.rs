@@ -31,6 +31,7 @@
 //! | 17 | [process_pool](ch17_process_pool) | [`ProcessPool`]: pipes, the end of a file, and death as news |
 //! | **V** | **One interface** | |
 //! | 18 | [executor](ch18_executor) | [`Executor`]: what two different pools have in common |
+//! | 19 | [square_sum](ch19_square_sum) | the exam: a sum of squares on any executor |
 
 #![forbid(unsafe_code)]
 
@@ -56,6 +57,7 @@ pub mod ch16_worker;
 pub mod ch17_process_pool;
 
 pub mod ch18_executor;
+pub mod ch19_square_sum;
 
 pub use ch01_lock::{Lock, LockGuard, UnlockError};
 pub use ch02_rlock::{RLock, RLockGuard, RUnlockError};
