@@ -77,3 +77,8 @@ pub use ch15_protocol::{About, ErrKind, Incoming, Lines, Message, Request};
 pub use ch16_worker::{Tasks, worker_mark};
 pub use ch17_process_pool::ProcessPool;
 pub use ch18_executor::Executor;
+
+/// The README's code runs as a test too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

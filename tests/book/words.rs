@@ -1,0 +1,121 @@
+//! Words that stand nowhere, or not where they are.
+
+use super::miniature::{Miniature, broken};
+use super::text::{code, header};
+use super::tree::{Book, Complaints};
+
+/// How a function of `std` that sleeps is brought in or called.
+const SLEEPS: [&str; 2] = ["thread::sleep", " sleep("];
+
+/// Marks of unfinished work. Here as below, what no file may hold is written in two pieces.
+const UNFINISHED: [&str; 6] = [
+    concat!("to", "do!"),
+    concat!("unimple", "mented!"),
+    concat!("db", "g!"),
+    concat!("FIX", "ME"),
+    concat!("TO", "DO"),
+    concat!("XX", "X"),
+];
+
+/// Package registries, of which a crate on nothing but `std` needs none, and places on one machine.
+const ELSEWHERE: [&str; 13] = [
+    concat!("crates", ".io"),
+    concat!("docs", ".rs"),
+    concat!("pypi", ".org"),
+    concat!("pypi.python", ".org"),
+    concat!("pythonhosted", ".org"),
+    concat!("npmjs", ".com"),
+    concat!("npmjs", ".org"),
+    concat!("rubygems", ".org"),
+    concat!("/wo", "rk/"),
+    concat!("/ho", "me/"),
+    concat!("/ro", "ot/"),
+    concat!("/Us", "ers/"),
+    concat!("C:\\Us", "ers"),
+];
+
+/// No test sleeps. An example does only if its header says that its subject is time itself.
+pub(crate) fn sleeps(book: &Book) -> Complaints {
+    let mut files = book.rust_files(&["examples", "tests"]);
+    files.retain(|path| {
+        let source = book.read(path);
+        let is_about_time = header(&source).iter().any(|line| line.contains("time itself"));
+        path.starts_with("tests/") || !is_about_time
+    });
+    lines(book, &files, code, &SLEEPS)
+}
+
+/// No code, comment or string says that something is still to be done.
+pub(crate) fn unfinished(book: &Book) -> Complaints {
+    let files = book.rust_files(&["src", "examples", "tests"]);
+    lines(book, &files, str::to_owned, &UNFINISHED)
+}
+
+/// The crate forbids unsafe code. The examples and tests, crates of their own, have none either.
+pub(crate) fn unsafe_code(book: &Book) -> Complaints {
+    let files = book.rust_files(&["src", "examples", "tests"]);
+    let mut complaints = lines(book, &files, code, &["unsafe ", "unsafe("]);
+    if !book.read("src/lib.rs").lines().any(|line| line == "#![forbid(unsafe_code)]") {
+        complaints.push("src/lib.rs: does not forbid unsafe code".into());
+    }
+    complaints
+}
+
+/// No file names a package registry or a place on one machine.
+pub(crate) fn hosts_and_machines(book: &Book) -> Complaints {
+    lines(book, &book.files(), str::to_owned, &ELSEWHERE)
+}
+
+/// The lines of some files that hold something unwanted. A `view` leaves out what does not count.
+fn lines(book: &Book, files: &[String], view: fn(&str) -> String, unwanted: &[&str]) -> Complaints {
+    let mut complaints = Complaints::new();
+    for path in files {
+        for (number, line) in (1..).zip(view(&book.read(path)).lines()) {
+            let found = unwanted.iter().find(|unwanted| line.contains(**unwanted));
+            complaints.extend(found.map(|found| format!("{path}: line {number}: {found}")));
+        }
+    }
+    complaints
+}
+
+broken! { a_sleep_in_a_test_or_in_an_example_not_about_time_is_reported, sleeps:
+    "tests/ch02_event.rs", "fn" => "use std::thread::sleep as nap;\nfn", "line 2: thread::sleep";
+    "tests/ch02_event.rs", "{}" => "{ thread::sleep_ms(1) }", "line 2: thread::sleep";
+    "tests/ch02_event.rs", "{}" => "{ sleep(second) }", "line 2:  sleep(";
+    "tests/ch02_event.rs", "#" => "//! About time itself.\nuse thread::sleep;\n#", "line 2: thread::sleep";
+    "examples/ch02_event.rs", "time itself" => "an event", "line 10: thread::sleep";
+}
+
+#[test]
+fn a_sleep_in_words_is_none() {
+    let miniature = Miniature::sound();
+    let harmless = "{ print!(\"sleep(1)\"); to_sleep(); let sleep = 1; } // sleep(1)";
+    miniature.replace("tests/ch02_event.rs", "{}", harmless);
+    assert_eq!(sleeps(&miniature.book), Complaints::new());
+}
+
+#[test]
+fn every_mark_of_unfinished_work_is_reported() {
+    for mark in UNFINISHED {
+        let miniature = Miniature::sound();
+        miniature.write("tests/ch01_lock.rs", &format!("\n// {mark}\n"));
+        let complaint = format!("tests/ch01_lock.rs: line 2: {mark}");
+        assert_eq!(unfinished(&miniature.book), [complaint]);
+    }
+}
+
+broken! { unsafe_code_is_reported, unsafe_code:
+    "src/lib.rs", "forbid" => "deny", "does not forbid unsafe code";
+    "examples/ch01_lock.rs", "println!" => "unsafe {} println!", "line 10: unsafe ";
+    "tests/ch01_lock.rs", "fn" => "#[unsafe(no_mangle)] fn", "line 2: unsafe(";
+}
+
+#[test]
+fn every_registry_and_machine_is_reported() {
+    for needle in ELSEWHERE {
+        let miniature = Miniature::sound();
+        miniature.write(".ci/run", &format!("ls {needle}"));
+        let complaint = format!(".ci/run: line 1: {needle}");
+        assert_eq!(hosts_and_machines(&miniature.book), [complaint]);
+    }
+}
