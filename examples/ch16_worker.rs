@@ -5,7 +5,7 @@
 //! Expected output:
 //!
 //! ```text
-//! < ␞ready 1 {"pid":…,"tasks":["chat","rated","reciprocal","square"],"lookahead":256}
+//! < ␞ready 1 {"pid":…,"tasks":["chat","rated","reciprocal","square"],"lookahead":1024}
 //! > 1 square 12
 //! < ␞1 ok 144
 //! > 2 rated 5

@@ -69,7 +69,10 @@ use crate::ch07_queue::Queue;
 use crate::ch08_future::{Future, Watcher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use std::{fmt, iter, mem, vec};
+use std::{fmt, iter, mem, thread, vec};
+
+/// How often to look for news before sleeping.
+const LOOKS: u32 = 10;
 
 /// What [`wait`] waits for. With nothing to wait for, each is satisfied at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -232,10 +235,21 @@ impl<'env, T> AsCompleted<'env, T> {
         self.unheard.checked_sub(1)?; // nobody is left to write: a pop would wait for ever
         let key = self.done.next().or_else(|| match deadline {
             Some(deadline) => self.news.pop_timeout(deadline.saturating_duration_since(Instant::now())).ok(),
-            None => self.news.try_pop().ok().or_else(|| self.help()).or_else(|| self.news.pop()),
+            None => {
+                let heard = self.news.try_pop().ok().or_else(|| self.help()).or_else(|| self.look_again());
+                heard.or_else(|| self.news.pop())
+            }
         });
         self.unheard -= usize::from(key.is_some());
         key
+    }
+
+    /// A few looks cost less than being put to sleep and woken, if news is near.
+    fn look_again(&self) -> Option<usize> {
+        (0..LOOKS).find_map(|_| {
+            thread::yield_now();
+            self.news.try_pop().ok()
+        })
     }
 
     /// On a worker: does the work that nobody has started, until there is news.

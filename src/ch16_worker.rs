@@ -104,7 +104,7 @@ use crate::ch15_protocol::{About, ErrKind, Incoming, LIMIT, Lines, Message};
 use crate::ch15_protocol::{RECALL, Request, VERSION, is_task_name};
 
 /// How many requests a worker is willing to hold: it tells the parent in `ready`.
-pub const LOOKAHEAD: usize = 256;
+pub const LOOKAHEAD: usize = 1024;
 
 /// How often a worker whose input has ended tries whether somebody still reads its output.
 const TICK: Duration = Duration::from_millis(50);

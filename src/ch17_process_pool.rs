@@ -101,7 +101,7 @@ pub use builder::Builder;
 
 use crate::ch08_future::{Error, Future, Home, Slot, contain, promise};
 use crate::ch14_wire::{Wire, to_line};
-use crate::ch15_protocol::{LIMIT, is_task_name};
+use crate::ch15_protocol::{LIMIT, Request, is_task_name};
 use crate::ch16_worker::Tasks;
 use call::Remote;
 use state::State;
@@ -215,20 +215,15 @@ impl ProcessPool {
             Ok(argument) => argument,
             Err(panic) => return failed(panic),
         };
-        let size = argument.len() + task.len() + ID;
-        let most = self.shared.tasks.limit.unwrap_or(LIMIT);
+        let id = self.shared.last_id.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut request = String::with_capacity(argument.len() + task.len() + ID);
+        Request { id, task, argument: &argument }.write(&mut request);
+        let (size, most) = (request.len(), self.shared.tasks.limit.unwrap_or(LIMIT));
         if size > most {
             return refused(format!("a request of {size} bytes, over the limit of {most}"));
         }
-        let call = Arc::new(Remote {
-            slot: Slot::default(),
-            pool: Arc::downgrade(&self.shared),
-            id: self.shared.last_id.fetch_add(1, Ordering::Relaxed) + 1,
-            task: task.to_owned(),
-            argument: Mutex::new(argument),
-            size,
-            limit,
-        });
+        let (slot, pool) = (Slot::default(), Arc::downgrade(&self.shared));
+        let call = Arc::new(Remote { slot, pool, id, request: Mutex::new(request), size, limit });
         let future = Future::new(call.clone());
         self.shared.submit(call);
         future

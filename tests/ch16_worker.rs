@@ -135,11 +135,11 @@ fn every_request_is_answered_in_order_and_the_end_of_the_input_ends_it() {
     let tasks = Tasks::new().with("square", square).with("twice", twice::<String>);
     let got = answers(&tasks, "1 square 12\n2 twice \"a\"\n 3  square  13 \r\n");
     let ready = format!(
-        "␞ready 1 {{\"pid\":{},\"tasks\":[\"square\",\"twice\"],\"lookahead\":256}}",
+        "␞ready 1 {{\"pid\":{},\"tasks\":[\"square\",\"twice\"],\"lookahead\":1024}}",
         std::process::id()
     );
     assert_eq!(got, [ready.as_str(), "␞1 ok 144", "␞2 ok [\"a\",\"a\"]", "␞3 ok 169"]);
-    assert_eq!((VERSION, LOOKAHEAD), (1, 256));
+    assert_eq!((VERSION, LOOKAHEAD), (1, 1024));
     assert_eq!(answers(&Tasks::new(), "").len(), 1);
 }
 

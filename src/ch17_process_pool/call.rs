@@ -1,6 +1,7 @@
 //! One call: what is asked of a worker, and the slot its answer appears in.
 
 use super::Shared;
+use super::seat::PIPEFUL;
 use crate::ch08_future::{Awaited, Error, Slot, contain};
 use crate::ch14_wire::{Wire, from_line};
 use crate::ch15_protocol::Request;
@@ -10,7 +11,7 @@ use std::time::Duration;
 /// A call of any result type, as the pool sees it.
 pub(super) trait Call: Send + Sync {
     fn id(&self) -> u64;
-    fn task(&self) -> &str;
+    fn task(&self) -> String;
     fn limit(&self) -> Option<Duration>;
     /// How long the request is, in bytes, or a little less.
     fn size(&self) -> usize;
@@ -28,9 +29,9 @@ pub(super) struct Remote<R> {
     pub(super) slot: Slot<'static, R>,
     pub(super) pool: Weak<Shared>,
     pub(super) id: u64,
-    pub(super) task: String,
-    /// Kept until the end: the call may have to be sent again. Emptied by a cancellation.
-    pub(super) argument: Mutex<String>,
+    /// The line, ready to be written: the id, the task, the argument. Kept until the end, as it may have to be sent again.
+    /// Emptied by a cancellation.
+    pub(super) request: Mutex<String>,
     pub(super) size: usize,
     pub(super) limit: Option<Duration>,
 }
@@ -40,8 +41,9 @@ impl<R: Wire + Send> Call for Remote<R> {
         self.id
     }
 
-    fn task(&self) -> &str {
-        &self.task
+    fn task(&self) -> String {
+        Request::parse(&self.request.lock().unwrap())
+            .map_or_else(String::new, |request| request.task.to_owned())
     }
 
     fn limit(&self) -> Option<Duration> {
@@ -53,7 +55,7 @@ impl<R: Wire + Send> Call for Remote<R> {
     }
 
     fn write_request(&self, lines: &mut String) {
-        Request { id: self.id, task: &self.task, argument: &self.argument.lock().unwrap() }.write(lines);
+        lines.push_str(&self.request.lock().unwrap());
     }
 
     fn claim(&self) -> bool {
@@ -65,10 +67,12 @@ impl<R: Wire + Send> Call for Remote<R> {
     }
 
     fn settle(&self, outcome: Result<&str, Error>) {
-        *self.argument.lock().unwrap() = String::new();
-        let unreadable = |why| Error::Refused { reason: format!("the result of `{}`: {why}", self.task) };
+        let unreadable = |why| Error::Refused { reason: format!("the result of `{}`: {why}", self.task()) };
         let outcome = outcome
             .and_then(|result| contain(|| from_line(result).map_err(unreadable)).and_then(|read| read));
+        if self.size > PIPEFUL {
+            self.drop_work(); // a small request goes with the call, on the thread that made it
+        }
         self.slot.complete(outcome, None);
     }
 }
@@ -79,7 +83,7 @@ impl<R: Wire + Send> Awaited<'static, R> for Remote<R> {
     }
 
     fn drop_work(&self) {
-        *self.argument.lock().unwrap() = String::new();
+        *self.request.lock().unwrap() = String::new();
     }
 
     fn kill(&self) -> bool {

@@ -134,12 +134,11 @@ impl Seat {
     }
 
     /// The call at `place` leaves. If it was the first, the next one runs.
-    pub(super) fn land(&mut self, place: usize) -> Option<Arc<dyn Call>> {
+    pub(super) fn land(&mut self, place: usize, now: Instant) -> Option<Arc<dyn Call>> {
         let call = self.flights.remove(place)?;
         self.bytes -= call.size();
         self.unsent = self.unsent.min(self.flights.len());
         self.condemned.retain(|&id| id != call.id());
-        let now = Instant::now();
         if place == 0 {
             self.since = self.flights.front().map(|_| now);
         }

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 #[derive(Default)]
 pub(super) struct State {
@@ -101,8 +102,9 @@ impl State {
         let seat = &mut self.seats[me];
         // What is to be bounded is the time in the pipe, not the count: at this pace, how long would a full window take?
         let window = u32::try_from(seat.window).unwrap_or(u32::MAX);
-        let quick = seat.since.is_some_and(|since| since.elapsed().saturating_mul(window) < PIPE_TIME);
-        let call = if seat.is_first(id) { seat.land(0) } else { None };
+        let now = Instant::now();
+        let quick = seat.since.is_some_and(|since| (now - since).saturating_mul(window) < PIPE_TIME);
+        let call = if seat.is_first(id) { seat.land(0, now) } else { None };
         let call = call.ok_or_else(|| format!("it answered {id}, which was not due"))?;
         let wider = seat.window.saturating_mul(2).min(seat.ready.unwrap_or(1));
         seat.window = if quick { wider } else { (seat.window / 2).max(1) };
@@ -121,7 +123,7 @@ impl State {
         let seat = &mut self.seats[me];
         let place = seat.flights.iter().position(|call| call.id() == id).filter(|_| seat.was_recalled);
         let condemned = seat.condemned.contains(&id);
-        let call = place.and_then(|place| seat.land(place));
+        let call = place.and_then(|place| seat.land(place, Instant::now()));
         let call = call.ok_or_else(|| format!("it gave back {id}, which nobody had asked back"))?;
         seat.served -= 1;
         Ok(self.take_back(call, condemned))
@@ -161,7 +163,7 @@ impl State {
         let mut seat = mem::replace(&mut self.seats[me], next);
         let mut settled = Vec::new();
         if let Some(first) = seat.flights.front() {
-            death.task = first.task().to_owned();
+            death.task = first.task();
             let task = death.task.clone();
             let begun = seat.flights.len() > seat.unsent;
             let error = match seat.fate {
