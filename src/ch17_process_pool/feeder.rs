@@ -8,7 +8,11 @@ use std::io::{ErrorKind, Write};
 use std::mem;
 use std::process::ChildStdin;
 use std::sync::Arc;
+use std::thread;
 use std::time::Instant;
+
+/// How often a feeder looks again before it sleeps: whoever submits next need not wake it then.
+const LOOKS: u32 = 10;
 
 impl Shared {
     /// Writes requests for as long as the process in seat `me` is to get any, then closes its input.
@@ -41,6 +45,7 @@ impl Shared {
     /// Waits for calls to give to the process in seat `me`; an empty list is a recall, `None` the end.
     fn next_requests(self: &Arc<Self>, me: usize, generation: u64) -> Option<Vec<Arc<dyn Call>>> {
         let mut state = self.state();
+        let mut looks = 0;
         loop {
             let seat = state.seat(me, generation)?;
             if seat.fate.is_some() {
@@ -67,6 +72,13 @@ impl Shared {
                 self.desks[me].keeper.notify_one();
                 self.find_help(state); // the last of the queue may have been a cancelled call
                 return None;
+            }
+            if looks < LOOKS {
+                looks += 1;
+                drop(state);
+                thread::yield_now();
+                state = self.state();
+                continue;
             }
             seat.feeder_asleep = true;
             state = self.desks[me].feeder.wait(state).unwrap();
