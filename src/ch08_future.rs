@@ -243,7 +243,7 @@ impl<'env, T> Future<'env, T> {
     }
 
     /// Cancels the task, or stops it for good if it runs in a process of its own. False if it is
-    /// done, or runs on a thread: a thread cannot be stopped.
+    /// done, or runs on a thread: a thread cannot be stopped. An answer that is on its way counts.
     pub fn kill(&self) -> bool {
         self.cancel() || self.task.kill()
     }

@@ -59,7 +59,7 @@ pub struct Death {
     pub pid: u32,
     /// The name of the task it was running.
     pub task: String,
-    /// How it ended: an exit code or a signal. `None` if the system did not say.
+    /// How it ended by itself: an exit code or a signal. `None` if the pool had to end it.
     pub status: Option<ExitStatus>,
     /// What the parent saw: "closed its output", "sent a line that is no message: …".
     pub cause: String,
