@@ -13,7 +13,7 @@ pub(super) trait Call: Send + Sync {
     fn id(&self) -> u64;
     fn task(&self) -> String;
     fn limit(&self) -> Option<Duration>;
-    /// How long the request is, in bytes, or a little less.
+    /// How long the request is, in bytes.
     fn size(&self) -> usize;
     /// Appends the request, as one line.
     fn write_request(&self, lines: &mut String);
@@ -71,7 +71,7 @@ impl<R: Wire + Send> Call for Remote<R> {
         let outcome = outcome
             .and_then(|result| contain(|| from_line(result).map_err(unreadable)).and_then(|read| read));
         if self.size > PIPEFUL {
-            self.drop_work(); // a small request goes with the call, on the thread that made it
+            self.drop_work(); // nobody sends it again, and the future may be read much later
         }
         self.slot.complete(outcome, None);
     }
