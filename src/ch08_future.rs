@@ -15,7 +15,7 @@
 //! Task: one allocation, two handles
 //!
 //! a pool's queue ──► Arc<dyn Job> ──► ┌───────────────────┐ ◄── Future<T>
-//! (knows how to run it)               │ stage   observers │     (knows T)
+//! (knows how to run it)               │ stage   callbacks │     (knows T)
 //!                                     └───────────────────┘
 //! stage
 //!          claim               complete                     result
@@ -87,7 +87,7 @@ pub use error::{Death, Error, contain, report, set_failure_hook};
 pub use slot::{Slot, Watcher};
 pub use task::{Home, Job, task};
 
-use slot::{Observer, Stage};
+use slot::Stage;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -286,24 +286,20 @@ impl<'env, T> Future<'env, T> {
     /// assert_eq!(receiver.try_recv(), Ok(Ok(7))); // it has run: `complete` ran it
     /// ```
     pub fn add_done_callback(&self, callback: impl FnOnce(&Result<T, Error>) + Send + 'env) {
-        self.task.slot().observe(Observer::Callback(Box::new(callback)));
+        self.task.slot().add_callback(Box::new(callback));
     }
 
     /// Tells `watcher` of `key` once the task is done. False if it is done already; then nothing is
-    /// told.
+    /// told. A future has one watcher: a new one takes the place of the one before.
     pub fn watch(&self, watcher: Arc<dyn Watcher>, key: usize) -> bool {
-        self.task.slot().observe(Observer::Watcher(watcher, key))
+        self.task.slot().watch(watcher, key)
     }
 
-    /// Forgets every [`Future::watch`] of `watcher`; a task that is ending at this moment may still
-    /// tell it.
+    /// Forgets a [`Future::watch`] of `watcher`; a task that is ending at this moment may still tell
+    /// it.
     pub fn unwatch(&self, watcher: &Arc<dyn Watcher>) {
-        // The caller still has `watcher`, so what `retain` drops under the lock is never the last
-        // of it.
-        self.task.slot().state().observers.retain(|observer| match observer {
-            Observer::Watcher(theirs, _) => !Arc::ptr_eq(theirs, watcher),
-            Observer::Callback(_) => true,
-        });
+        // The caller still has `watcher`, so what is dropped under the lock is never the last of it.
+        self.task.slot().state().watcher.take_if(|theirs| Arc::ptr_eq(&theirs.0, watcher));
     }
 }
 

@@ -16,11 +16,6 @@ const LOOKS: u32 = 20;
 
 type Callback<'env, T> = Box<dyn FnOnce(&Result<T, Error>) + Send + 'env>;
 
-pub(super) enum Observer<'env, T> {
-    Callback(Callback<'env, T>),
-    Watcher(Arc<dyn Watcher>, usize),
-}
-
 /// Where the outcome of one task appears.
 pub struct Slot<'env, T> {
     state: Mutex<State<'env, T>>,
@@ -31,8 +26,10 @@ type Held<'a, 'env, T> = MutexGuard<'a, State<'env, T>>;
 
 pub(super) struct State<'env, T> {
     pub(super) stage: Stage<T>,
-    /// Who wants to hear of the end, in the order of arrival. `finish` empties it.
-    pub(super) observers: Vec<Observer<'env, T>>,
+    /// In the order of arrival. `finish` empties it.
+    callbacks: Vec<Callback<'env, T>>,
+    /// Told last, under its key.
+    pub(super) watcher: Option<(Arc<dyn Watcher>, usize)>,
     /// Threads asleep in `finished_by`. Nobody asleep, nobody notified.
     sleepers: u32,
     /// A callback or `error` has looked at the outcome.
@@ -87,8 +84,8 @@ impl<T> State<'_, T> {
 
 impl<T> Default for Slot<'_, T> {
     fn default() -> Self {
-        let stage = Stage::Pending;
-        let state = State { stage, observers: Vec::new(), sleepers: 0, seen: false, deserted: false };
+        let (stage, callbacks) = (Stage::Pending, Vec::new());
+        let state = State { stage, callbacks, watcher: None, sleepers: 0, seen: false, deserted: false };
         Slot { state: Mutex::new(state), news: Condvar::new() }
     }
 }
@@ -153,33 +150,25 @@ impl<'env, T> Slot<'env, T> {
         // A callback may be added while others run: the list is read until it has none. The look that
         // finds none and the step to `Finished` are one critical section, so none joins a list that
         // nobody reads again (I3).
-        let is_callback = |observer: &Observer<'_, T>| matches!(observer, Observer::Callback(_));
-        while state.observers.iter().any(is_callback) || before_news.is_some() {
+        while !state.callbacks.is_empty() || before_news.is_some() {
             state.stage = Stage::Completing { error: outcome.as_ref().err().cloned(), again };
-            let observers = mem::take(&mut state.observers).into_iter();
-            let (callbacks, watchers): (Vec<_>, _) = observers.partition(is_callback);
-            state.observers = watchers;
+            let callbacks = mem::take(&mut state.callbacks);
             state.seen |= !callbacks.is_empty();
             drop(state);
-            for observer in callbacks {
-                if let Observer::Callback(callback) = observer {
-                    report("a done callback", contain(|| callback(&outcome)));
-                }
+            for callback in callbacks {
+                report("a done callback", contain(|| callback(&outcome)));
             }
             before_news.take().inspect(|tell| tell());
             state = self.state();
         }
         state.stage = Stage::Finished(outcome);
-        let (sleepers, deserted) = (state.sleepers, state.deserted);
-        let watchers = mem::take(&mut state.observers);
+        let (sleepers, deserted, watcher) = (state.sleepers, state.deserted, state.watcher.take());
         drop(state);
         if sleepers > 0 {
             self.news.notify_all();
         }
-        for observer in watchers {
-            if let Observer::Watcher(watcher, key) = observer {
-                report("a watcher", contain(move || watcher.done(key)));
-            }
+        if let Some((watcher, key)) = watcher {
+            report("a watcher", contain(move || watcher.done(key)));
         }
         if deserted {
             self.desert(); // the future went first, and left this to us
@@ -209,17 +198,24 @@ impl<'env, T> Slot<'env, T> {
         state
     }
 
-    pub(super) fn observe(&self, observer: Observer<'env, T>) -> bool {
+    pub(super) fn add_callback(&self, callback: Callback<'env, T>) {
         let mut state = self.state();
-        if state.is_finished() && matches!(observer, Observer::Watcher(..)) {
-            return false;
-        }
-        state.observers.push(observer);
+        state.callbacks.push(callback);
         // The end once more, for the one who came late. Nobody can take the outcome meanwhile: that
         // needs the future as a whole, and this call borrows it.
         if let Some(outcome) = state.take_outcome() {
             self.finish(state, outcome, None);
         }
+    }
+
+    pub(super) fn watch(&self, watcher: Arc<dyn Watcher>, key: usize) -> bool {
+        let mut state = self.state();
+        if state.is_finished() {
+            return false;
+        }
+        let before = state.watcher.replace((watcher, key));
+        drop(state);
+        drop(before); // may be the last of it: after the lock
         true
     }
 
