@@ -28,7 +28,8 @@
 //!   closed, empty │ Closed     Closed     None    Closed   –       []
 //! ```
 //!
-//! `push_timeout` and `pop_timeout` answer `TimedOut` where `push` and `pop` go on waiting.
+//! `push_timeout` and `pop_timeout` answer `TimedOut` where `push` and `pop` go on waiting; `take_all`
+//! is a `close_now` that closes nothing.
 //!
 //! ## Promises
 //!
@@ -174,6 +175,20 @@ impl<T> Queue<T> {
         self.fetch(self.wait_for_news(Some(limit)), TimedOut)
     }
 
+    /// Takes all items that lie there, oldest first, and does not wait for any.
+    ///
+    /// # Wakes
+    /// All waiting pushers: every place is free.
+    pub fn take_all(&self) -> Vec<T> {
+        let mut state = self.state.lock().unwrap();
+        let (items, call) = (mem::take(&mut state.items), state.pushers > 0);
+        drop(state);
+        if call {
+            self.room.notify_all();
+        }
+        items.into() // I5: the lock is free again, whatever the caller does with the items
+    }
+
     /// An iterator that [pops](Self::pop): it takes the items out, waits while there are none, and
     /// ends once the queue is closed and empty.
     pub fn pops(&self) -> Pops<'_, T> {
@@ -195,8 +210,7 @@ impl<T> Queue<T> {
     /// Ends the queue like [`close`](Self::close), then takes out what is left, oldest first.
     pub fn close_now(&self) -> Vec<T> {
         self.close();
-        let left = mem::take(&mut self.state.lock().unwrap().items);
-        left.into() // I5: the lock is free again, whatever the caller does with the items
+        self.take_all()
     }
 
     /// How many items lie there. Another thread may change that before the caller looks.

@@ -13,7 +13,7 @@
 //!
 //! ```text
 //! future 0 ──(1) watch──┐
-//! future 1 ──(1) watch──┼──(2) done(key)──▶ Queue<key> ──(3) pop──▶ futures[key]
+//! future 1 ──(1) watch──┼──(2) done(key)──▶ Queue<key> ──(3) take─▶ futures[key]
 //! future 2 ──(1) watch──┘                    1, 0, ...
 //!     ▲                                                                  │
 //!     └────────────(4) unwatch, when nobody waits any more ──────────────┘
@@ -30,7 +30,7 @@
 //! - I1. Each future comes out once. Those that are done at the call come first, in the order of
 //!   the input; the others as they are done.
 //! - I2. No end is missed: a future is done when it is asked to write, or it will write.
-//! - I3. One end costs one push and one pop, however many futures there are.
+//! - I3. One end costs one entry in the queue, however many futures there are.
 //! - I4. Whoever stops waiting leaves nothing behind in the futures, on every way out.
 //! - I5. Nothing is cancelled and nothing is lost: what did not come out can be taken back.
 //! - One limit for the whole wait, counted from the call. What is done comes out even after it.
@@ -194,7 +194,7 @@ pub struct AsCompleted<'env, T> {
     called: Instant,
     /// By key; `None` once handed out.
     futures: Vec<Option<Future<'env, T>>>,
-    /// The keys of those that were done at the call: they come first (I1).
+    /// Keys on their way out: at first of those that were done at the call (I1), then what was news.
     done: vec::IntoIter<usize>,
     /// The keys of the others as they are done, each once.
     news: Arc<Queue<usize>>,
@@ -233,12 +233,12 @@ impl<'env, T> AsCompleted<'env, T> {
     /// (3) The next key, unless all have come or the deadline is over.
     fn next_key(&mut self, deadline: Option<Instant>) -> Option<usize> {
         self.unheard.checked_sub(1)?; // nobody is left to write: a pop would wait for ever
+        if self.done.len() == 0 {
+            self.done = self.news.take_all().into_iter(); // all at once: those who write want the lock as well
+        }
         let key = self.done.next().or_else(|| match deadline {
             Some(deadline) => self.news.pop_timeout(deadline.saturating_duration_since(Instant::now())).ok(),
-            None => {
-                let heard = self.news.try_pop().ok().or_else(|| self.help()).or_else(|| self.look_again());
-                heard.or_else(|| self.news.pop())
-            }
+            None => self.help().or_else(|| self.look_again()).or_else(|| self.news.pop()),
         });
         self.unheard -= usize::from(key.is_some());
         key

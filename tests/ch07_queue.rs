@@ -73,6 +73,9 @@ fn every_state_answers_every_event_as_the_table_says() {
             closing.close();
             assert!(closing.is_closed());
             assert_eq!(closing.len(), items as usize, "close keeps what is there");
+            let emptied = queue();
+            assert_eq!(emptied.take_all(), discarded);
+            assert_eq!((emptied.is_closed(), emptied.len()), (closed, 0), "take_all closes nothing");
             let closing = queue();
             assert_eq!(closing.close_now(), discarded);
             assert!(closing.is_closed() && closing.is_empty());
@@ -314,6 +317,23 @@ fn two_pushers_sleep_then_two_pops_in_a_row_free_both() {
             }
             queue.close();
         });
+    });
+}
+
+#[test]
+fn pushers_sleep_then_all_is_taken_and_every_one_is_freed() {
+    // I2: one taker, two free places.
+    watchdog("two pushers that one take_all frees", || {
+        let queue = queue_with(2, false);
+        thread::scope(|scope| {
+            scope.spawn(|| queue.push(2).unwrap());
+            scope.spawn(|| queue.push(3).unwrap());
+            until_waiting(&queue, 2, 0, 2);
+            assert_eq!(queue.take_all(), [0, 1]);
+        });
+        let mut left = queue.take_all();
+        left.sort_unstable();
+        assert_eq!(left, [2, 3]);
     });
 }
 
