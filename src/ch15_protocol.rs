@@ -252,8 +252,9 @@ impl<'a> Message<'a> {
 
 /// The first word, and what follows it, both without white space around them.
 fn split(text: &str) -> (&str, &str) {
-    let text = text.trim();
-    text.split_once(' ').map_or((text, ""), |(word, rest)| (word, rest.trim_start()))
+    let text = text.trim_ascii();
+    let end = text.bytes().position(|byte| byte == b' ').unwrap_or(text.len());
+    (&text[..end], text[end..].trim_ascii_start())
 }
 
 /// What a message starts with.

@@ -90,7 +90,7 @@ mod panics;
 
 use panics::{caught, note_places};
 use std::any::TypeId;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, BufRead, BufReader, Write};
 use std::mem::take;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -167,7 +167,7 @@ type Run = Box<dyn Fn(&str, &mut String) -> Outcome + Send + Sync>;
 pub struct Tasks {
     runs: BTreeMap<String, Run>,
     /// The name of each function, which is a type of its own.
-    names: HashMap<TypeId, String>,
+    names: BTreeMap<TypeId, String>,
     /// Runs before the first task.
     initializer: Option<Box<dyn Fn() -> Result<(), String> + Send + Sync>>,
     /// The longest request and the longest result, in bytes; [`LIMIT`] if `None`.
@@ -339,7 +339,7 @@ impl<'a, W: Write> Link<'a, W> {
     fn receive<R: BufRead>(&self, mut lines: Lines<R>, worked: Receiver<()>) {
         while let Ok(Some(incoming)) = lines.read() {
             match incoming {
-                Incoming::Message(line) if line.trim() == RECALL => self.give_back(),
+                Incoming::Message(line) if line.trim_ascii() == RECALL => self.give_back(),
                 Incoming::Message(line) => self.push(Some(line.to_string())), // (1)
                 Incoming::TooLong(Some(id)) => _ = self.fail([id], ErrKind::TooLong, "too long"),
                 Incoming::NotText(Some(id)) => _ = self.fail([id], ErrKind::BadArgument, "no text"),
@@ -390,7 +390,7 @@ impl<'a, W: Write> Link<'a, W> {
     /// Writes messages in one piece. For standard output this also brings out what a task printed
     /// before.
     fn say(&self, messages: &[Message<'_>]) -> io::Result<()> {
-        let mut lines = String::new();
+        let mut lines = String::with_capacity(64); // most are shorter
         messages.iter().for_each(|message| message.write(self.seal, &mut lines));
         let mut output = self.output.lock().map_err(|_| io::Error::other("the output panicked"))?;
         let written = output.write_all(lines.as_bytes()).and_then(|()| output.flush());

@@ -192,7 +192,7 @@ impl ProcessPool {
             assert!(size_of::<F>() == 0, "a worker has its own memory: what a closure captures cannot follow")
         };
         match self.shared.tasks.name_of::<F>() {
-            Some(name) => self.call_within(limit, name, argument),
+            Some(name) => self.send(limit, name, argument),
             None => refused(format!("`{}` is not among the tasks", std::any::type_name::<F>())),
         }
     }
@@ -211,6 +211,14 @@ impl ProcessPool {
         if !is_task_name(task) {
             return refused(format!("{task:?} cannot be the name of a task"));
         }
+        self.send(limit, task, argument)
+    }
+
+    fn send<A, R>(&self, limit: Option<Duration>, task: &str, argument: A) -> Future<'static, R>
+    where
+        A: Wire,
+        R: Wire + Send + 'static,
+    {
         let argument = match contain(|| to_line(&argument)) {
             Ok(argument) => argument,
             Err(panic) => return failed(panic),

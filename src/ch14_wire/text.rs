@@ -51,5 +51,6 @@ pub(super) fn unquote(word: &str) -> Option<String> {
 pub(super) fn is_number(word: &str) -> bool {
     let whole = word.strip_prefix('-').unwrap_or(word).as_bytes();
     matches!(whole, [b'0'] | [b'0', b'.' | b'e' | b'E', ..] | [b'1'..=b'9', ..])
-        && word.split('.').skip(1).all(|part| part.starts_with(|c: char| c.is_ascii_digit()))
+        && whole.windows(2).all(|pair| pair[0] != b'.' || pair[1].is_ascii_digit())
+        && !whole.ends_with(b".")
 }

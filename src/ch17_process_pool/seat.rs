@@ -122,8 +122,7 @@ impl Seat {
     }
 
     /// The worker gets `call`.
-    pub(super) fn board(&mut self, call: Arc<dyn Call>) {
-        let now = Instant::now();
+    pub(super) fn board(&mut self, call: Arc<dyn Call>, now: Instant) {
         self.since.get_or_insert(now);
         self.writing.get_or_insert(now);
         self.bytes += call.size();

@@ -68,6 +68,7 @@ impl State {
     pub(super) fn give(&mut self, me: usize, most: usize) -> Vec<Arc<dyn Call>> {
         let seat = &mut self.seats[me];
         let mut given: Vec<Arc<dyn Call>> = Vec::new();
+        let now = Instant::now();
         while seat.has_room(most)
             && let Some(call) = self.calls.pop_front()
         {
@@ -76,7 +77,7 @@ impl State {
                 break;
             }
             if call.claim() {
-                seat.board(call.clone());
+                seat.board(call.clone(), now);
                 given.push(call);
             }
         }
