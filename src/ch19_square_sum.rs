@@ -16,11 +16,11 @@
 //!                                    │
 //!   `square_sum`: the same for both  │
 //!                                    ▼
-//!     1 .. 32768 ── submit_all ──► Future Future Future ..   one for each number
+//!      1 .. 4096 ── submit_all ──► Future Future Future ..   one for each number
 //!                                    │
 //!            sum ◄── + ── result ── as_completed             in any order
 //!             │
-//!             └── the next 32768, until N
+//!             └── the next 4096 are under way already, until N
 //!
 //!   arguments                        line on standard output            status
 //!   ──────────────────────────────────────────────────────────────────────────
@@ -37,7 +37,7 @@
 //! - I1: one line on standard output, and nothing else. Progress goes to standard error, and only
 //!   if that is a terminal and the run is long enough for anybody to ask.
 //! - I2: the sum is exact or there is none: no sum wraps around.
-//! - I3: at most 32 768 numbers are under way, so memory stays flat however large N is.
+//! - I3: at most 8 192 numbers are under way, so memory stays flat however large N is.
 //! - I4: no worker stays behind, whichever way the program ends.
 //!
 //! ## The trap
@@ -72,14 +72,15 @@ use crate::ch16_worker::Tasks;
 use crate::ch17_process_pool::ProcessPool;
 use crate::ch18_executor::Executor;
 use std::io::{self, IsTerminal, Write};
+use std::mem;
 use std::num::IntErrorKind;
 use std::time::{Duration, Instant};
 
 /// The largest N that the program takes: N³ fits in 128 bits, and so does the sum.
 pub const LARGEST: u64 = 6_000_000_000_000;
 
-/// Numbers under way at once (I3): enough to keep every worker busy while results are added up.
-const BLOCK: u64 = 32_768;
+/// Of two blocks of numbers, one is being added up while the other is being computed (I3).
+const BLOCK: u64 = 4096;
 
 /// The square of `n`, in a type that holds it for every `n`.
 pub fn square(n: u64) -> u128 {
@@ -110,11 +111,15 @@ pub fn tasks() -> Tasks {
 /// # Ok::<(), concurrent_explained::Error>(())
 /// ```
 pub fn square_sum<E: Executor>(executor: &E, n: u64, mut progress: impl FnMut(u64)) -> Result<u128, Error> {
-    let mut sum: u128 = 0;
-    let mut count = 0;
-    while count < n {
-        let block = count + 1..=n.min(count.saturating_add(BLOCK));
-        for future in as_completed(executor.submit_all(square, block)) {
+    let mut blocks = (0..n.div_ceil(BLOCK)).map(|block| {
+        let first = block * BLOCK + 1;
+        executor.submit_all(square, first..=n.min(first.saturating_add(BLOCK - 1)))
+    });
+    let (mut sum, mut count) = (0_u128, 0);
+    // The workers have the next block before this one is added up. (I3)
+    let mut next = blocks.next();
+    while let Some(block) = mem::replace(&mut next, blocks.next()) {
+        for future in as_completed(block) {
             let too_large = || Error::Refused { reason: "the sum is over 128 bits".into() };
             sum = sum.checked_add(future.result()?).ok_or_else(too_large)?;
             count += 1;
