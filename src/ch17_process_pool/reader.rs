@@ -1,7 +1,7 @@
 //! The threads at a worker's two outputs.
 
 use super::Shared;
-use super::seat::Fate;
+use super::seat::{Fate, Seat};
 use crate::ch08_future::Error;
 use crate::ch15_protocol::{ErrKind, Incoming, Lines, Message, VERSION};
 use std::io::{self, BufReader, ErrorKind, Read, Write};
@@ -9,9 +9,14 @@ use std::mem;
 use std::process::{ChildStderr, ChildStdout};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
 
 /// How much is kept of a worker's last words, in bytes.
 const LAST_WORDS: usize = 4096;
+/// So many unanswered calls keep a worker busy for longer than a [`NAP`]; only quick tasks are given so many.
+const PLENTY: usize = 256;
+const NAP: Duration = Duration::from_micros(100);
 
 /// What the reader and the echo of one process leave for its keeper.
 #[derive(Default)]
@@ -50,10 +55,30 @@ pub(super) fn echo(mut stderr: ChildStderr, words: &Words) {
     }
 }
 
+/// The output of a worker, read many answers at a time while plenty are due: to be woken for each would cost more than
+/// a quick task.
+struct Patient {
+    stdout: ChildStdout,
+    shared: Arc<Shared>,
+    me: usize,
+    generation: u64,
+}
+
+impl Read for Patient {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let plenty = |seat: &mut Seat| seat.flights.len() >= PLENTY;
+        if self.shared.state().seat(self.me, self.generation).is_some_and(plenty) {
+            thread::sleep(NAP);
+        }
+        self.stdout.read(buffer)
+    }
+}
+
 impl Shared {
     /// Reads what the process in seat `me` writes, to the end.
     pub(super) fn read(self: &Arc<Self>, me: usize, generation: u64, stdout: ChildStdout, words: &Words) {
-        let input = BufReader::with_capacity(64 * 1024, stdout);
+        let input = Patient { stdout, shared: self.clone(), me, generation };
+        let input = BufReader::with_capacity(64 * 1024, input);
         let mut lines = Lines::from_worker(input, self.seal.as_deref());
         lines.limit = self.tasks.limit.map_or(lines.limit, |limit| limit.max(LAST_WORDS));
         let mut ready = false;
