@@ -14,7 +14,7 @@
 //! a deadline of zero:          [TooLate], and 2 of 3 tasks never ran
 //! ```
 
-use concurrent_explained::{Error, Future, ThreadPool, map, map_chunked, map_windowed};
+use concurrent_explained::{Error, Future, ThreadPool, each, map, map_chunked, map_windowed};
 use std::cell::Cell;
 use std::num::NonZero;
 use std::sync::{Arc, Barrier, Condvar, Mutex};
@@ -78,7 +78,8 @@ fn main() -> Result<(), Error> {
     std::panic::set_hook(Box::new(|_| ())); // the panics below are meant
     let inputs = [1_u32, 0, 3, 4];
     println!("one item of four panics:     {}", show(map(inputs, |n| pool.spawn(move || 12 / n))));
-    let chunked = map_chunked(NonZero::new(2).unwrap(), inputs, |n| 12 / n, |chunk| pool.spawn(chunk));
+    let chunked =
+        map_chunked(NonZero::new(2).unwrap(), inputs, |chunk| pool.spawn(move || each(chunk, |n| 12 / n)));
     println!("in chunks of 2:              {}", show(chunked));
 
     let (busy, gate) = (ThreadPool::new(1)?, Arc::new(Barrier::new(2)));

@@ -75,7 +75,7 @@
 
 use crate::ch08_future::{Error, Future, contain};
 use std::collections::VecDeque;
-use std::iter::{self, FusedIterator};
+use std::iter::FusedIterator;
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 use std::{fmt, mem, vec};
@@ -224,58 +224,59 @@ impl<T, S> fmt::Debug for Map<'_, T, S> {
     }
 }
 
-/// The work on one chunk of inputs: an outcome for each of them.
-pub type Chunk<'env, T> = Box<dyn FnOnce() -> Vec<Result<T, Error>> + Send + 'env>;
-
-/// Like [`map`], for items too small to be worth a task each: `submit` gets the work on `size`
-/// inputs at a time.
+/// Like [`map`], for items too small to be worth a task each: `submit` gets `size` inputs at a time,
+/// and promises an outcome for each of them.
 ///
-/// A panic fails its own item, not the chunk.
+/// # Panics
+/// If `inputs` does; then what was submitted before is cancelled.
 ///
 /// # Examples
 /// ```
-/// use concurrent_explained::{ThreadPool, map_chunked};
+/// use concurrent_explained::{ThreadPool, each, map_chunked};
 /// use std::num::NonZero;
 ///
 /// let pool = ThreadPool::new(2)?;
 /// let size = NonZero::new(1_000).unwrap();
-/// let squares = map_chunked(size, 1..=100_000_u64, |n| n * n, |chunk| pool.spawn(chunk));
+/// let squares = map_chunked(size, 1..=100_000_u64, |chunk| pool.spawn(move || each(chunk, |n| n * n)));
 /// assert_eq!(squares.map(Result::unwrap).sum::<u64>(), 333_338_333_350_000);
 /// # Ok::<(), concurrent_explained::Error>(())
 /// ```
-pub fn map_chunked<'env, A: Send + 'env, T: 'env>(
+pub fn map_chunked<'env, A, T>(
     size: NonZeroUsize,
     inputs: impl IntoIterator<Item = A>,
-    work: impl Fn(A) -> T + Clone + Send + 'env,
-    mut submit: impl FnMut(Chunk<'env, T>) -> Future<'env, Vec<Result<T, Error>>>,
-) -> MapChunked<'env, T, impl Iterator<Item = Future<'env, Vec<Result<T, Error>>>>> {
+    mut submit: impl FnMut(Vec<A>) -> Future<'env, Vec<Result<T, Error>>>,
+) -> MapChunked<'env, T> {
     let mut inputs = inputs.into_iter().fuse();
-    let chunks: Vec<Vec<A>> = iter::from_fn(|| {
+    let mut chunks = in_order(Vec::new());
+    let mut sizes = VecDeque::new();
+    loop {
         let chunk: Vec<A> = inputs.by_ref().take(size.get()).collect();
-        (!chunk.is_empty()).then_some(chunk)
-    })
-    .collect();
-    let sizes = chunks.iter().map(Vec::len).collect();
-    let chunks = map(chunks, move |chunk| {
-        let work = work.clone();
-        submit(Box::new(move || chunk.into_iter().map(|input| contain(|| work(input))).collect()))
-    });
-    MapChunked { chunks, sizes, outcomes: Vec::new().into_iter() }
+        if chunk.is_empty() {
+            return MapChunked { chunks, sizes, outcomes: Vec::new().into_iter() };
+        }
+        sizes.push_back(chunk.len());
+        chunks.submitted.push_back(submit(chunk)); // one by one, as in `over`
+    }
+}
+
+/// The work on one chunk: the outcome of each input. A panic fails its own item, not those after it.
+pub fn each<A, T>(inputs: Vec<A>, work: impl Fn(A) -> T) -> Vec<Result<T, Error>> {
+    inputs.into_iter().map(|input| contain(|| work(input))).collect()
 }
 
 /// Outcomes in the order of the inputs, computed by the chunk. Made by [`map_chunked`].
 ///
 /// Dropping it cancels the chunks that have not started.
 #[must_use = "dropping it cancels what has not started"]
-pub struct MapChunked<'env, T, S> {
-    chunks: Map<'env, Vec<Result<T, Error>>, S>,
+pub struct MapChunked<'env, T> {
+    chunks: Map<'env, Vec<Result<T, Error>>>,
     /// How many inputs went into each chunk that is still to come.
     sizes: VecDeque<usize>,
     /// What is left of the chunk that came last.
     outcomes: vec::IntoIter<Result<T, Error>>,
 }
 
-impl<T, S> MapChunked<'_, T, S> {
+impl<T> MapChunked<'_, T> {
     /// Sets one deadline for the whole iteration, as [`Map::within`] does. Each item of the chunk
     /// that misses it is [`Error::TooLate`]; the chunks after it are cancelled.
     pub fn within(mut self, limit: Duration) -> Self {
@@ -290,10 +291,7 @@ impl<T, S> MapChunked<'_, T, S> {
     }
 }
 
-impl<'env, T, S> Iterator for MapChunked<'env, T, S>
-where
-    S: Iterator<Item = Future<'env, Vec<Result<T, Error>>>>,
-{
+impl<T> Iterator for MapChunked<'_, T> {
     type Item = Result<T, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -303,14 +301,18 @@ where
                 return outcome;
             }
             let (chunk, size) = (self.chunks.next()?, self.sizes.pop_front()?);
+            let fits = |outcomes: Vec<_>| match outcomes.len() {
+                found if found == size => Ok(outcomes),
+                found => Err(Error::Refused { reason: format!("{found} outcomes for {size} inputs") }),
+            };
             // A chunk that fails as a whole, cancelled or too late, fails each of its items (I1).
-            let each = |error: Error| (0..size).map(|_| Err(error.clone())).collect();
-            self.outcomes = chunk.unwrap_or_else(each).into_iter();
+            let all = |error: Error| (0..size).map(|_| Err(error.clone())).collect();
+            self.outcomes = chunk.and_then(fits).unwrap_or_else(all).into_iter();
         }
     }
 }
 
-impl<T, S> fmt::Debug for MapChunked<'_, T, S> {
+impl<T> fmt::Debug for MapChunked<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MapChunked").field("chunks", &self.chunks).finish_non_exhaustive()
     }

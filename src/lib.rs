@@ -71,7 +71,7 @@ pub use ch09_wait::{AsCompleted, ReturnWhen, Unfinished, Waited, Within, as_comp
 pub use ch10_workers::{Workers, WorkersError};
 pub use ch11_thread_pool::ThreadPool;
 pub use ch12_scope::{Scope, scope};
-pub use ch13_map::{Map, MapChunked, in_order, map, map_chunked, map_windowed};
+pub use ch13_map::{Map, MapChunked, each, in_order, map, map_chunked, map_windowed};
 pub use ch14_wire::{Reader, Wire, WireError, from_line, to_line};
 pub use ch15_protocol::{About, ErrKind, Incoming, Lines, Message, Request};
 pub use ch16_worker::{Tasks, worker_mark};

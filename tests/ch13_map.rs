@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use concurrent_explained::{
-    Error, Future, Promise, Queue, ThreadPool, map, map_chunked, map_windowed, promise, scope,
+    Error, Future, Promise, Queue, ThreadPool, each, map, map_chunked, map_windowed, promise, scope,
 };
 use support::{until, watchdog};
 
@@ -68,7 +68,8 @@ fn map_gives_what_the_serial_map_gives() {
         for n in [1, 3, 999, 1_000, 5_000] {
             let windowed = map_windowed(size(n), 0..1_000_u64, |n| pool.spawn(move || n * n));
             assert!(windowed.eq(serial.clone().map(Ok)), "in a window of {n}");
-            let chunked = map_chunked(size(n), 0..1_000_u64, |n| n * n, |chunk| pool.spawn(chunk));
+            let chunked =
+                map_chunked(size(n), 0..1_000_u64, |chunk| pool.spawn(move || each(chunk, |n| n * n)));
             assert!(chunked.eq(serial.clone().map(Ok)), "in chunks of {n}");
         }
     });
@@ -83,9 +84,9 @@ fn chunks_of_every_size_hold_every_input_once() {
             let tasks = Cell::new(0);
             let submit = |chunk| {
                 tasks.set(tasks.get() + 1);
-                pool.spawn(chunk)
+                pool.spawn(|| each(chunk, |n| n))
             };
-            assert!(map_chunked(size(n), 0..40, |n| n, submit).eq((0..40).map(Ok)));
+            assert!(map_chunked(size(n), 0..40, submit).eq((0..40).map(Ok)));
             assert_eq!(tasks.get(), 40_usize.div_ceil(n));
         }
     });
@@ -117,7 +118,8 @@ fn an_error_ends_its_own_item_and_the_map_goes_on() {
         for n in [1, 2, 3, 4] {
             let windowed = map_windowed(size(n), [2, 3, 0, 1], |n| pool.spawn(move || divide(n)));
             assert!(windowed.eq(expected.clone()));
-            let mut chunked = map_chunked(size(n), [2, 3, 0, 1], divide, |chunk| pool.spawn(chunk));
+            let mut chunked =
+                map_chunked(size(n), [2, 3, 0, 1], |chunk| pool.spawn(move || each(chunk, divide)));
             assert!(chunked.by_ref().eq(expected.clone()), "in chunks of {n}");
             assert_eq!((chunked.next(), chunked.next()), (None, None));
         }
@@ -134,11 +136,24 @@ fn a_chunk_that_fails_as_a_whole_fails_each_of_its_items() {
             if chunks.get() == 2 {
                 pool.shutdown();
             }
-            pool.spawn(chunk)
+            pool.spawn(|| each(chunk, |n| n))
         };
-        let outcomes: Vec<_> = map_chunked(size(2), 0..5, |n| n, submit).collect();
+        let outcomes: Vec<_> = map_chunked(size(2), 0..5, submit).collect();
         let refused = Err(Error::ShutDown);
         assert_eq!(outcomes, [Ok(0), Ok(1), refused.clone(), refused.clone(), refused]);
+    });
+}
+
+#[test]
+fn a_chunk_with_an_outcome_too_few_or_too_many_fails_each_of_its_items() {
+    // I1
+    watchdog("chunks of two inputs", || {
+        let pool = pool(1);
+        for wrong in [0, 1, 3] {
+            let outcomes = map_chunked(size(2), 0..4, |_| pool.spawn(move || vec![Ok(7); wrong]));
+            let reason = format!("{wrong} outcomes for 2 inputs");
+            assert!(outcomes.eq(vec![Err(Error::Refused { reason }); 4]));
+        }
     });
 }
 
@@ -180,7 +195,10 @@ fn a_source_that_ended_is_not_asked_again() {
         };
         assert!(map(flicker(), |n| pool.spawn(move || n)).eq([Ok(1), Ok(2)]));
         assert!(map_windowed(size(2), flicker(), |n| pool.spawn(move || n)).eq([Ok(1), Ok(2)]));
-        assert!(map_chunked(size(2), flicker(), |n| n, |chunk| pool.spawn(chunk)).eq([Ok(1), Ok(2)]));
+        assert!(
+            map_chunked(size(2), flicker(), |chunk| pool.spawn(move || each(chunk, |n| n)))
+                .eq([Ok(1), Ok(2)])
+        );
     });
 }
 
@@ -271,7 +289,10 @@ fn a_window_over_nothing_is_empty() {
     let pool = pool(2);
     assert_eq!(map_windowed(size(2), iter::empty(), |n: u32| pool.spawn(move || n)).next(), None);
     assert_eq!(map(iter::empty(), |n: u32| pool.spawn(move || n)).next(), None);
-    assert_eq!(map_chunked(size(2), iter::empty(), |n: u32| n, |chunk| pool.spawn(chunk)).next(), None);
+    assert_eq!(
+        map_chunked(size(2), iter::empty(), |chunk| pool.spawn(move || each(chunk, |n: u32| n))).next(),
+        None
+    );
 }
 
 #[test]
@@ -369,7 +390,7 @@ fn a_deadline_of_zero_on_a_busy_pool_lets_no_task_run() {
         };
         let outcomes: Vec<_> = map(0..2, count).within(ZERO).collect();
         assert_eq!(outcomes, [Err(Error::TooLate)]);
-        let chunked = map_chunked(size(2), 0..3, |n| n, |chunk| pool.spawn(chunk)).within(ZERO);
+        let chunked = map_chunked(size(2), 0..3, |chunk| pool.spawn(move || each(chunk, |n| n))).within(ZERO);
         assert_eq!(chunked.collect::<Vec<_>>(), [Err(Error::TooLate), Err(Error::TooLate)]);
         gate.open();
         pool.shutdown();
@@ -447,7 +468,7 @@ fn close_ends_the_iteration_in_the_middle_of_a_chunk_too() {
         assert_eq!(outcomes.next(), Some(Ok(0)));
         outcomes.close();
         assert_eq!((outcomes.next(), outcomes.next()), (None, None));
-        let mut outcomes = map_chunked(size(3), 0..10, |n| n, |chunk| pool.spawn(chunk));
+        let mut outcomes = map_chunked(size(3), 0..10, |chunk| pool.spawn(move || each(chunk, |n| n)));
         assert_eq!(outcomes.next(), Some(Ok(0)));
         outcomes.close();
         assert_eq!((outcomes.next(), outcomes.next()), (None, None));
@@ -502,7 +523,8 @@ fn an_outcome_once_yielded_belongs_to_the_caller_alone() {
         for outcome in map_windowed(size(3), 0..10, |_| pool.spawn(|| Arc::new(()))) {
             assert_eq!(Arc::strong_count(&outcome.unwrap()), 1);
         }
-        for outcome in map_chunked(size(3), 0..10, |_| Arc::new(()), |chunk| pool.spawn(chunk)) {
+        for outcome in map_chunked(size(3), 0..10, |chunk| pool.spawn(move || each(chunk, |_| Arc::new(()))))
+        {
             assert_eq!(Arc::strong_count(&outcome.unwrap()), 1);
         }
     });
@@ -513,19 +535,30 @@ fn an_input_that_panics_cancels_what_was_submitted_before_it() {
     watchdog("an input that panics in the call", || {
         let (pool, gate, running) = blocked();
         let captured = Arc::new(());
-        let inputs = (0..10).inspect(|&n| {
-            if n == 3 {
-                quiet_panic("the input")
-            }
-        });
-        let panic = catch_unwind(AssertUnwindSafe(|| {
-            drop(map(inputs, |_| {
+        let inputs = || {
+            (0..10).inspect(|&n| {
+                if n == 3 {
+                    quiet_panic("the input")
+                }
+            })
+        };
+        let whole = || {
+            drop(map(inputs(), |_| {
                 let captured = captured.clone();
                 pool.spawn(move || drop(captured))
             }))
-        }));
-        assert_eq!(*panic.unwrap_err().downcast::<String>().unwrap(), "the input");
-        assert_eq!(Arc::strong_count(&captured), 1, "cancelled while the worker was busy");
+        };
+        let chunked = || {
+            drop(map_chunked(size(2), inputs(), |_| {
+                let captured = captured.clone();
+                pool.spawn(move || vec![Ok(captured)])
+            }))
+        };
+        for map in [&whole as &dyn Fn(), &chunked] {
+            let panic = catch_unwind(AssertUnwindSafe(map));
+            assert_eq!(*panic.unwrap_err().downcast::<String>().unwrap(), "the input");
+            assert_eq!(Arc::strong_count(&captured), 1, "cancelled while the worker was busy");
+        }
         gate.open();
         assert_eq!(running.result(), Ok(()));
     });
@@ -575,7 +608,7 @@ fn a_map_iterated_on_a_worker_does_the_work_itself() {
         let pool = pool(1);
         let inner = pool.clone();
         let task = pool.spawn(move || {
-            let chunked = map_chunked(size(3), 0_u64..10, |n| n, |chunk| inner.spawn(chunk));
+            let chunked = map_chunked(size(3), 0_u64..10, |chunk| inner.spawn(move || each(chunk, |n| n)));
             chunked.map(Result::unwrap).sum::<u64>()
         });
         assert_eq!(task.result(), Ok(45));
@@ -587,7 +620,7 @@ fn maps_say_what_they_are() {
     let pool = pool(1);
     let one = map([1], |n| pool.spawn(move || n));
     assert!(format!("{one:?}").starts_with("Map { submitted: [Future("));
-    let chunked = map_chunked(size(1), [1], |n| n, |chunk| pool.spawn(chunk));
+    let chunked = map_chunked(size(1), [1], |chunk| pool.spawn(move || each(chunk, |n| n)));
     assert!(format!("{chunked:?}").starts_with("MapChunked { chunks: Map {"));
 }
 
