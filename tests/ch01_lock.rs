@@ -11,12 +11,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
-use support::{until, watchdog};
+use support::{seen, until, watchdog};
 
 const SOON: Duration = Duration::from_millis(20);
 
 fn shows(lock: &Lock, locked: bool, waiting: usize) -> bool {
-    format!("{lock:?}") == format!("Lock {{ locked: {locked}, waiting: {waiting} }}")
+    seen(lock, "waiting") == format!("Lock {{ locked: {locked}, waiting: {waiting} }}")
 }
 
 fn until_waiting(lock: &Lock, waiting: usize) {

@@ -8,12 +8,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use concurrent_explained::Event;
-use support::{until, watchdog};
+use support::{seen, until, watchdog};
 
 const ZERO: Duration = Duration::ZERO;
 
 fn shows(event: &Event, set: bool, waiting: usize) -> bool {
-    format!("{event:?}") == format!("Event {{ set: {set}, waiting: {waiting}, .. }}")
+    seen(event, "waiting") == format!("Event {{ set: {set}, waiting: {waiting}, .. }}")
 }
 
 fn until_waiting(event: &Event, waiting: usize) {

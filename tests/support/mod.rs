@@ -8,6 +8,7 @@
     reason = "each test file is a crate of its own and uses the part it needs"
 )]
 
+use std::fmt::Debug;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -46,4 +47,14 @@ pub fn until(what: &str, mut fact: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "still waiting after {PATIENCE:?}: {what}");
         thread::yield_now();
     }
+}
+
+/// What `Debug` says of a primitive that leaves `field` out while another thread is inside for a moment: one look with it.
+pub fn seen(primitive: &impl Debug, field: &str) -> String {
+    let mut text = String::new();
+    until("nobody is inside", || {
+        text = format!("{primitive:?}");
+        text.contains(field)
+    });
+    text
 }
