@@ -61,7 +61,7 @@ fn main() {
 
     let event = Event::new();
     let freed = thread::scope(|scope| {
-        let sleepers = [(); 3].map(|()| scope.spawn(|| event.wait_timeout(Duration::from_secs(1))));
+        let sleepers = [(); 3].map(|()| scope.spawn(|| event.wait_timeout(Duration::MAX)));
         until(|| format!("{event:?}").contains("waiting: 3"));
         println!("{event:?}");
         event.set();

@@ -35,7 +35,7 @@ impl Counter {
         let mut arrived = self.arrived.lock().unwrap();
         *arrived += 1;
         self.enough.notify_all();
-        let limit = Duration::from_secs(1);
+        let limit = Duration::from_secs(60);
         !self.enough.wait_timeout_while(arrived, limit, |arrived| *arrived < 2).unwrap().1.timed_out()
     }
 }

@@ -19,6 +19,9 @@ use std::time::Duration;
 
 type Job = Box<dyn FnOnce() + Send>;
 
+/// How long to wait in vain.
+pub(crate) const BRIEFLY: Duration = Duration::from_millis(100);
+
 /// Wrong: the guard lives as long as the `while let` it was made for, so it is held while the job runs.
 pub(crate) fn classic(threads: usize) -> impl Fn(Job) {
     struct Pool(Option<mpsc::Sender<Job>>, Vec<JoinHandle<()>>);
@@ -47,8 +50,8 @@ pub(crate) fn ours(threads: usize) -> impl Fn(Job) {
     move |job| workers.run(job)
 }
 
-/// How many of two jobs meet: each waits until both are inside, at most as long as the watchdog of this example.
-pub(crate) fn met(run: impl Fn(Job)) -> usize {
+/// How many of two jobs meet: each waits until both are inside, or has no patience left.
+pub(crate) fn met(run: impl Fn(Job), patience: Duration) -> usize {
     let rendezvous = Arc::new((Mutex::new(0), Condvar::new()));
     let met = Arc::new(AtomicUsize::new(0));
     for _ in 0..2 {
@@ -58,8 +61,7 @@ pub(crate) fn met(run: impl Fn(Job)) -> usize {
             let mut count = inside.lock().unwrap();
             *count += 1;
             news.notify_one();
-            let (mut count, wait) =
-                news.wait_timeout_while(count, Duration::from_millis(100), |inside| *inside < 2).unwrap();
+            let (mut count, wait) = news.wait_timeout_while(count, patience, |inside| *inside < 2).unwrap();
             if wait.timed_out() {
                 *count -= 1; // leaves as it came
             } else {
@@ -72,8 +74,8 @@ pub(crate) fn met(run: impl Fn(Job)) -> usize {
 }
 
 fn main() {
-    println!("the classic pool: 2 threads, {} of 2 jobs met the other", met(classic(2)));
-    println!("Workers:          2 threads, {} of 2 jobs met the other", met(ours(2)));
+    println!("the classic pool: 2 threads, {} of 2 jobs met the other", met(classic(2), BRIEFLY));
+    println!("Workers:          2 threads, {} of 2 jobs met the other", met(ours(2), Duration::MAX));
 
     std::panic::set_hook(Box::new(|_| ())); // the panics below are meant
     let ran = Arc::new(AtomicUsize::new(0));

@@ -20,8 +20,8 @@ use std::num::NonZero;
 use std::sync::{Arc, Barrier, Condvar, Mutex};
 use std::time::Duration;
 
-/// Two tasks: each waits until both are inside, at most as long as the watchdog of this example.
-fn two_that_meet(pool: &ThreadPool) -> impl Iterator<Item = Future<'static, bool>> {
+/// Two tasks: each waits until both are inside, or has no patience left.
+fn two_that_meet(pool: &ThreadPool, patience: Duration) -> impl Iterator<Item = Future<'static, bool>> {
     let inside = Arc::new((Mutex::new(0), Condvar::new()));
     (0..2).map(move |_| {
         let inside = inside.clone();
@@ -31,7 +31,7 @@ fn two_that_meet(pool: &ThreadPool) -> impl Iterator<Item = Future<'static, bool
             *count += 1;
             news.notify_one();
             let both = |inside: &mut usize| *inside < 2;
-            let (mut count, wait) = news.wait_timeout_while(count, Duration::from_millis(100), both).unwrap();
+            let (mut count, wait) = news.wait_timeout_while(count, patience, both).unwrap();
             *count -= usize::from(wait.timed_out()); // leaves as it came
             !wait.timed_out()
         })
@@ -49,9 +49,10 @@ fn show(outcomes: impl Iterator<Item = Result<u32, Error>>) -> String {
 
 fn main() -> Result<(), Error> {
     let pool = ThreadPool::new(3)?;
-    let lazy = met(two_that_meet(&pool).map(Future::result));
+    let in_vain = Duration::from_millis(100);
+    let lazy = met(two_that_meet(&pool, in_vain).map(Future::result));
     println!("a lazy map of futures: {lazy} of 2 tasks met the other");
-    let eager = met(map(two_that_meet(&pool), |future| future));
+    let eager = met(map(two_that_meet(&pool, Duration::MAX), |future| future));
     println!("map:                   {eager} of 2 tasks met the other");
 
     let ended = Arc::new((Mutex::new(Vec::new()), Condvar::new()));

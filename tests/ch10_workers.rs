@@ -109,8 +109,8 @@ fn as_many_jobs_meet_as_there_are_workers() {
 #[test]
 fn the_classic_loop_runs_one_job_at_a_time_and_ours_does_not() {
     watchdog("the jobs of the example", || {
-        assert_eq!(example::met(example::classic(2)), 0);
-        assert_eq!(example::met(example::ours(2)), 2);
+        assert_eq!(example::met(example::classic(2), example::BRIEFLY), 0);
+        assert_eq!(example::met(example::ours(2), std::time::Duration::MAX), 2);
     });
 }
 
