@@ -98,6 +98,10 @@ pub const MARK: char = '\u{1e}';
 /// The longest line that is read unless told otherwise, in bytes, all of it counted: 512 MiB.
 pub const LIMIT: usize = 512 << 20;
 
+/// What follows the name of a task that is to run on each item of an array, for an array of outcomes:
+/// `7 square* [1,2]` is answered by `7 ok [{"ok":1},{"ok":4}]`, and a panic is an `{"err":"message"}`.
+pub const EACH: char = '*';
+
 /// The line that asks a worker to give back the requests it has not started.
 pub const RECALL: &str = "recall";
 
@@ -137,9 +141,11 @@ impl<'a> Request<'a> {
     }
 }
 
-/// Whether a task can be called `name`: not empty, no white space, no control character.
+/// Whether a task can be called `name`: not empty, no white space, no control character, no [`EACH`]
+/// at its end.
 pub fn is_task_name(name: &str) -> bool {
-    !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c.is_control())
+    let spaced = name.contains(|c: char| c.is_whitespace() || c.is_control());
+    !name.is_empty() && !spaced && !name.ends_with(EACH)
 }
 
 /// Why there is no result: a closed set, so that a parent can decide by it.
@@ -257,11 +263,6 @@ fn split(text: &str) -> (&str, &str) {
     (&text[..end], text[end..].trim_ascii_start())
 }
 
-/// What a message starts with.
-fn opening(seal: Option<&str>) -> String {
-    seal.map_or(MARK.to_string(), |seal| format!("{MARK}{seal} "))
-}
-
 /// Appends a line that ends with JSON, and keeps it one line with one mark whatever a hand-written `Wire` has put
 /// into it.
 fn put_line(out: &mut String, head: fmt::Arguments<'_>, json: &str) {
@@ -340,7 +341,8 @@ pub struct Lines<R> {
 impl<R: BufRead> Lines<R> {
     /// What a worker with this `seal` writes.
     pub fn from_worker(input: R, seal: Option<&str>) -> Self {
-        Lines { opening: opening(seal), ..Lines::from_parent(input) }
+        let opening = seal.map_or(MARK.to_string(), |seal| format!("{MARK}{seal} "));
+        Lines { opening, ..Lines::from_parent(input) }
     }
 
     /// What a parent writes: every line is a [`Incoming::Message`], and there is no output.

@@ -46,7 +46,8 @@
 //!   long.
 //! - I5: a panic in a task, in its `Wire` types or in their `Drop` costs one answer, not the
 //!   worker. So does an argument that cannot be read, an unknown name, a request or result over the
-//!   limit. (A program built with `panic = "abort"` dies.)
+//!   limit. (A program built with `panic = "abort"` dies.) Where a task runs on each item of an
+//!   array, `8 square* [1,2]`, a panic costs one item of the answer.
 //! - I6: a worker runs only what its `Tasks` name. It reads no environment variable and sets none:
 //!   a task that starts this program again gets the program, not a second worker.
 //! - Not promised: that a task which ends the process, or never ends, leaves an answer. That is the
@@ -86,28 +87,24 @@
 //!
 //! The answers are in `tests/ch16_worker.rs`.
 
+mod link;
 mod panics;
 
+use link::Link;
 use panics::{caught, note_places};
 use std::any::TypeId;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Write};
-use std::mem::take;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::sync::{Condvar, Mutex};
-use std::time::Duration;
+use std::sync::mpsc::channel;
 use std::{env, fmt, process, thread};
 
-use crate::ch14_wire::{Wire, from_line};
-use crate::ch15_protocol::{About, ErrKind, Incoming, LIMIT, Lines, Message};
-use crate::ch15_protocol::{RECALL, Request, VERSION, is_task_name};
+use crate::ch14_wire::{Wire, from_line, put};
+use crate::ch15_protocol::{About, EACH, ErrKind, LIMIT, Lines, Message, Request, VERSION, is_task_name};
 
 /// How many requests a worker is willing to hold: it tells the parent in `ready`.
 pub const LOOKAHEAD: usize = 1024;
-
-/// How often a worker whose input has ended tries whether somebody still reads its output.
-const TICK: Duration = Duration::from_millis(50);
 
 /// The first argument on the command line of a worker. No dash in front, so that a test program can
 /// be its own worker: for the test harness it is the name of a test that does not exist.
@@ -145,6 +142,12 @@ type Outcome = Result<(), (ErrKind, String)>;
 /// Reads an argument, calls the function, appends the result.
 type Run = Box<dyn Fn(&str, &mut String) -> Outcome + Send + Sync>;
 
+/// What can be asked of a function: to run on an argument, or on each item of an array.
+struct Runs {
+    one: Run,
+    each: Run,
+}
+
 /// The functions a worker runs, each under a name. Parent and worker make the same table.
 ///
 /// # Examples
@@ -165,7 +168,7 @@ type Run = Box<dyn Fn(&str, &mut String) -> Outcome + Send + Sync>;
 /// ```
 #[derive(Default)]
 pub struct Tasks {
-    runs: BTreeMap<String, Run>,
+    runs: BTreeMap<String, Runs>,
     /// The name of each function, which is a type of its own.
     names: BTreeMap<TypeId, String>,
     /// Runs before the first task.
@@ -191,13 +194,26 @@ impl Tasks {
     {
         assert!(is_task_name(name), "{name:?} cannot be the name of a task");
         self.names.insert(TypeId::of::<F>(), name.to_string());
-        let run = move |argument: &str, result: &mut String| {
-            let argument = from_line(argument);
-            let argument = argument.map_err(|error| (ErrKind::BadArgument, error.to_string()))?;
-            function(argument).encode(result);
+        let function = Arc::new(function);
+        let the_same = function.clone();
+        let one = move |argument: &str, result: &mut String| {
+            function(read(argument)?).encode(result);
             Ok(())
         };
-        self.runs.insert(name.to_string(), Box::new(run));
+        let each = move |arguments: &str, results: &mut String| {
+            results.push('[');
+            for argument in read::<Vec<A>>(arguments)? {
+                let before = results.len();
+                let run = || put(results, &Ok::<R, String>(the_same(argument)));
+                if let Err(panic) = caught(run) {
+                    results.truncate(before); // I5: half a result, if `encode` was what panicked
+                    put(results, &Err::<R, String>(panic));
+                }
+            }
+            results.push(']');
+            Ok(())
+        };
+        self.runs.insert(name.to_string(), Runs { one: Box::new(one), each: Box::new(each) });
         self
     }
 
@@ -296,7 +312,12 @@ impl Tasks {
 
     /// Appends the result of `request`, or says why there is none.
     fn answer(&self, request: &Request<'_>, result: &mut String) -> Outcome {
-        let Some(run) = self.runs.get(request.task) else {
+        let find = |name| self.runs.get(name);
+        let run = match request.task.strip_suffix(EACH) {
+            Some(name) => find(name).map(|runs| &runs.each),
+            None => find(request.task).map(|runs| &runs.one),
+        };
+        let Some(run) = run else {
             let known = self.names().collect::<Vec<_>>().join(", ");
             return Err((ErrKind::UnknownTask, format!("no task {:?}, only {known}", request.task)));
         };
@@ -314,86 +335,6 @@ impl fmt::Debug for Tasks {
     }
 }
 
-/// What the two threads of a worker share.
-struct Link<'a, W> {
-    /// The requests not started, oldest first; `None` is the end of the input.
-    backlog: Mutex<VecDeque<Option<String>>>,
-    /// Tells the one thread that takes from the backlog that it is no longer empty.
-    news: Condvar,
-    /// The only foreign code that runs under a lock of ours, because a line must be one piece: if
-    /// it panics, the output counts as broken.
-    output: Mutex<W>,
-    seal: Option<&'a str>,
-    /// Called when nothing can be written any more, or the worker cannot start.
-    leave: fn(i32),
-}
-
-impl<'a, W: Write> Link<'a, W> {
-    fn new(output: W, seal: Option<&'a str>, leave: fn(i32)) -> Self {
-        let (backlog, output) = (Mutex::default(), Mutex::new(output));
-        Link { backlog, news: Condvar::new(), output, seal, leave }
-    }
-
-    /// The thread that reads. It does so while a task runs: a recall is answered and the end is
-    /// seen at once.
-    fn receive<R: BufRead>(&self, mut lines: Lines<R>, worked: Receiver<()>) {
-        while let Ok(Some(incoming)) = lines.read() {
-            match incoming {
-                Incoming::Message(line) if line.trim_ascii() == RECALL => self.give_back(),
-                Incoming::Message(line) => self.push(Some(line.to_string())), // (1)
-                Incoming::TooLong(Some(id)) => _ = self.fail([id], ErrKind::TooLong, "too long"),
-                Incoming::NotText(Some(id)) => _ = self.fail([id], ErrKind::BadArgument, "no text"),
-                _ => _ = writeln!(io::stderr(), "a line without an id, ignored"),
-            }
-        }
-        self.push(None);
-        // (5), I4: a write is the only way to learn that nobody reads.
-        while worked.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
-            _ = self.say(&[Message::StillHere]);
-        }
-    }
-
-    /// Adds a request, or the end of all requests.
-    ///
-    /// # Wakes
-    /// The runner if it waits: then the backlog was empty.
-    fn push(&self, request: Option<String>) {
-        let mut backlog = self.backlog.lock().unwrap();
-        backlog.push_back(request);
-        if backlog.len() == 1 {
-            self.news.notify_one();
-        }
-    }
-
-    /// The oldest request; `None` when there will be none.
-    ///
-    /// # Blocks
-    /// Until one of the two is known.
-    fn next(&self) -> Option<String> {
-        let backlog = self.backlog.lock().unwrap();
-        self.news.wait_while(backlog, |backlog| backlog.is_empty()).unwrap().pop_front().flatten()
-    }
-
-    /// The answer to `recall`: from here on nobody else finds these requests (4), I3.
-    fn give_back(&self) {
-        let back = take(&mut *self.backlog.lock().unwrap());
-        let ids = back.iter().flatten().filter_map(|line| Some(Request::parse(line)?.id));
-        _ = self.fail(ids, ErrKind::Returned, "not started");
-    }
-
-    /// Tells the parent that these requests have no result.
-    fn fail(&self, ids: impl IntoIterator<Item = u64>, kind: ErrKind, why: &str) -> io::Result<()> {
-        let reply = |id| Message::Reply { id, outcome: Err((kind, why.to_string())) };
-        self.say(&ids.into_iter().map(reply).collect::<Vec<_>>())
-    }
-
-    /// Writes messages in one piece. For standard output this also brings out what a task printed
-    /// before.
-    fn say(&self, messages: &[Message<'_>]) -> io::Result<()> {
-        let mut lines = String::with_capacity(64); // most are shorter
-        messages.iter().for_each(|message| message.write(self.seal, &mut lines));
-        let mut output = self.output.lock().map_err(|_| io::Error::other("the output panicked"))?;
-        let written = output.write_all(lines.as_bytes()).and_then(|()| output.flush());
-        written.inspect_err(|_| (self.leave)(0))
-    }
+fn read<A: Wire>(argument: &str) -> Result<A, (ErrKind, String)> {
+    from_line(argument).map_err(|error| (ErrKind::BadArgument, error.to_string()))
 }

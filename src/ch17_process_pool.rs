@@ -100,8 +100,8 @@ mod state;
 pub use builder::Builder;
 
 use crate::ch08_future::{Error, Future, Home, Slot, contain, promise};
-use crate::ch14_wire::{Wire, to_line};
-use crate::ch15_protocol::{LIMIT, Request, is_task_name};
+use crate::ch14_wire::{Decoded, Wire, from_line, to_line};
+use crate::ch15_protocol::{EACH, LIMIT, Request, is_task_name};
 use crate::ch16_worker::Tasks;
 use call::Remote;
 use state::State;
@@ -188,13 +188,43 @@ impl ProcessPool {
         A: Wire,
         R: Wire + Send + 'static,
     {
+        match self.name_of::<F>() {
+            Ok(name) => self.send(limit, name, argument, from_line),
+            Err(error) => failed(error),
+        }
+    }
+
+    /// Calls `function` for each of `arguments` in one task: for work too small to be worth a task each.
+    ///
+    /// # Errors
+    /// A panic fails its own item. A death, or a limit that the items together overrun, fails the future.
+    pub fn submit_chunk<F, A, R>(
+        &self,
+        _function: F,
+        arguments: Vec<A>,
+    ) -> Future<'static, Vec<Result<R, Error>>>
+    where
+        F: Fn(A) -> R + Send + Sync + 'static,
+        A: Wire,
+        R: Wire + Send + 'static,
+    {
+        let read = |line: &str| {
+            let panicked = |message| Error::Panicked { message };
+            let items: Vec<Result<R, String>> = from_line(line)?;
+            Ok(items.into_iter().map(|item| item.map_err(panicked)).collect())
+        };
+        match self.name_of::<F>() {
+            Ok(name) => self.send(self.shared.limit, &format!("{name}{EACH}"), arguments, read),
+            Err(error) => failed(error),
+        }
+    }
+
+    fn name_of<F: 'static>(&self) -> Result<&str, Error> {
         const {
             assert!(size_of::<F>() == 0, "a worker has its own memory: what a closure captures cannot follow")
         };
-        match self.shared.tasks.name_of::<F>() {
-            Some(name) => self.send(limit, name, argument),
-            None => refused(format!("`{}` is not among the tasks", std::any::type_name::<F>())),
-        }
+        let unknown = || refusal(format!("`{}` is not among the tasks", std::any::type_name::<F>()));
+        self.shared.tasks.name_of::<F>().ok_or_else(unknown)
     }
 
     /// Calls a task by its name: that of a worker in another language, perhaps. The types are the caller's word.
@@ -209,15 +239,21 @@ impl ProcessPool {
         R: Wire + Send + 'static,
     {
         if !is_task_name(task) {
-            return refused(format!("{task:?} cannot be the name of a task"));
+            return failed(refusal(format!("{task:?} cannot be the name of a task")));
         }
-        self.send(limit, task, argument)
+        self.send(limit, task, argument, from_line)
     }
 
-    fn send<A, R>(&self, limit: Option<Duration>, task: &str, argument: A) -> Future<'static, R>
+    fn send<A, R>(
+        &self,
+        limit: Option<Duration>,
+        task: &str,
+        argument: A,
+        read: fn(&str) -> Decoded<R>,
+    ) -> Future<'static, R>
     where
         A: Wire,
-        R: Wire + Send + 'static,
+        R: Send + 'static,
     {
         let argument = match contain(|| to_line(&argument)) {
             Ok(argument) => argument,
@@ -228,10 +264,10 @@ impl ProcessPool {
         Request { id, task, argument: &argument }.write(&mut request);
         let (size, most) = (request.len(), self.shared.tasks.limit.unwrap_or(LIMIT));
         if size > most {
-            return refused(format!("a request of {size} bytes, over the limit of {most}"));
+            return failed(refusal(format!("a request of {size} bytes, over the limit of {most}")));
         }
         let (slot, pool) = (Slot::default(), Arc::downgrade(&self.shared));
-        let call = Arc::new(Remote { slot, pool, id, request: Mutex::new(request), size, limit });
+        let call = Arc::new(Remote { slot, pool, id, request: Mutex::new(request), size, limit, read });
         let future = Future::new(call.clone());
         self.shared.submit(call);
         future
@@ -295,8 +331,8 @@ fn failed<R: Send + 'static>(error: Error) -> Future<'static, R> {
     future
 }
 
-fn refused<R: Send + 'static>(reason: String) -> Future<'static, R> {
-    failed(Error::Refused { reason })
+fn refusal(reason: String) -> Error {
+    Error::Refused { reason }
 }
 
 impl fmt::Debug for ProcessPool {

@@ -35,9 +35,11 @@
 //!
 //! - I1: what satisfies the bounds runs on either pool, unchanged, with the same results.
 //! - I2: `submit` never blocks and never fails: what is wrong appears in the future.
-//! - I3: `submit_all` and `map` submit everything before they return, and keep the order.
+//! - I3: `submit_all`, `map` and `map_chunked` submit everything before they return, and keep the
+//!   order.
 //! - I4: after `shutdown` every future has its outcome, and a further one is refused.
-//! - A panic costs its own task, and cancelling works until a task begins: both pools keep that.
+//! - A panic costs its own task, in a chunk its own item, and cancelling works until a task begins:
+//!   both pools keep that.
 //! - Not promised: memory in common. A task that changes a global changes that of its own process.
 //!   A thread can wait for a task of its own pool; in a worker process there is no pool to ask.
 //!
@@ -73,7 +75,8 @@
 //!
 //! ## Elsewhere
 //!
-//! - Python: `Executor` is a base class, and what cannot be pickled fails when it runs.
+//! - Python: `Executor` is a base class, and what cannot be pickled fails when it runs. Threads
+//!   ignore `chunksize`; on processes an error took the rest of its chunk with it, up to 3.15.
 //! - Java: `ExecutorService` is an interface of objects; all its executors are threads.
 //! - rayon, tokio: no trait. One pool, chosen by whoever writes the program.
 //!
@@ -86,11 +89,12 @@
 //! 3. Extend: write `Here`, an executor that runs each task before `submit` returns. Which promises
 //!    does it keep, and which calls of `cancel` can ever be true?
 
-use crate::ch08_future::Future;
+use crate::ch08_future::{Error, Future};
 use crate::ch11_thread_pool::ThreadPool;
-use crate::ch13_map::{Map, in_order};
+use crate::ch13_map::{Map, MapChunked, each, in_order, map_chunked};
 use crate::ch14_wire::Wire;
 use crate::ch17_process_pool::ProcessPool;
+use std::num::NonZeroUsize;
 
 /// Runs functions somewhere else, and promises their results.
 ///
@@ -120,8 +124,19 @@ pub trait Executor {
     ///
     /// # Errors
     /// In the future: a panic, a worker's death, a function that the workers do not know
-    /// ([`Error::Refused`](crate::ch08_future::Error::Refused)), a shutdown that came first.
+    /// ([`Error::Refused`]), a shutdown that came first.
     fn submit<F, A, R>(&self, function: F, argument: A) -> Future<'static, R>
+    where
+        F: Fn(A) -> R + Copy + Send + Sync + 'static,
+        A: Wire + Send + 'static,
+        R: Wire + Send + 'static;
+
+    /// Has `function` run on each of `arguments` in one task: for work too small to be worth a task
+    /// each.
+    ///
+    /// # Errors
+    /// A panic fails its own item; what fails the task as a whole is in the future.
+    fn submit_chunk<F, A, R>(&self, function: F, arguments: Vec<A>) -> Future<'static, Vec<Result<R, Error>>>
     where
         F: Fn(A) -> R + Copy + Send + Sync + 'static,
         A: Wire + Send + 'static,
@@ -167,6 +182,22 @@ pub trait Executor {
     {
         in_order(self.submit_all(function, arguments))
     }
+
+    /// Like [`Executor::map`], with one task for `size` arguments. (I3)
+    #[doc(alias = "chunksize")]
+    fn map_chunked<F, A, R>(
+        &self,
+        size: NonZeroUsize,
+        function: F,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> MapChunked<'static, R>
+    where
+        F: Fn(A) -> R + Copy + Send + Sync + 'static,
+        A: Wire + Send + 'static,
+        R: Wire + Send + 'static,
+    {
+        map_chunked(size, arguments, |chunk| self.submit_chunk(function, chunk))
+    }
 }
 
 impl Executor for ThreadPool {
@@ -178,6 +209,15 @@ impl Executor for ThreadPool {
         R: Wire + Send + 'static,
     {
         self.spawn(move || function(argument))
+    }
+
+    fn submit_chunk<F, A, R>(&self, function: F, arguments: Vec<A>) -> Future<'static, Vec<Result<R, Error>>>
+    where
+        F: Fn(A) -> R + Copy + Send + Sync + 'static,
+        A: Wire + Send + 'static,
+        R: Wire + Send + 'static,
+    {
+        self.spawn(move || each(arguments, function))
     }
 
     fn shutdown(&self) {
@@ -194,6 +234,15 @@ impl Executor for ProcessPool {
         R: Wire + Send + 'static,
     {
         ProcessPool::submit(self, function, argument)
+    }
+
+    fn submit_chunk<F, A, R>(&self, function: F, arguments: Vec<A>) -> Future<'static, Vec<Result<R, Error>>>
+    where
+        F: Fn(A) -> R + Copy + Send + Sync + 'static,
+        A: Wire + Send + 'static,
+        R: Wire + Send + 'static,
+    {
+        ProcessPool::submit_chunk(self, function, arguments)
     }
 
     fn shutdown(&self) {

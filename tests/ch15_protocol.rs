@@ -118,11 +118,11 @@ fn a_newline_or_mark_in_a_payload_cannot_start_another_line() {
 }
 
 #[test]
-fn task_names_have_no_white_space_and_nothing_invisible() {
-    for name in ["square", "a::b::<u64>", "größe", "{{closure}}", "7"] {
+fn task_names_have_no_white_space_nothing_invisible_and_no_star_at_the_end() {
+    for name in ["square", "a::b::<u64>", "größe", "{{closure}}", "7", "*p"] {
         assert!(is_task_name(name), "{name}");
     }
-    for name in ["", " ", "a b", "a\n", "\u{1e}a", "a\u{a0}b", "a\u{2028}", "\u{7f}"] {
+    for name in ["", " ", "a b", "a\n", "\u{1e}a", "a\u{a0}b", "a\u{2028}", "\u{7f}", "a*", "*"] {
         assert!(!is_task_name(name), "{name:?}");
     }
 }

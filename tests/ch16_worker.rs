@@ -263,6 +263,33 @@ fn a_panic_costs_one_answer_wherever_it_happens() {
 }
 
 #[test]
+fn a_star_runs_a_task_on_each_item_of_an_array() {
+    let tasks = Tasks::new()
+        .with("square", square)
+        .with("odd", |n: u8| assert_eq!(n % 2, 1, "{n} is even"))
+        .with("brittle", |value: Brittle| value)
+        .with("both", |(a, b): (u8, u8)| a + b);
+    let got = answers(
+        &tasks,
+        "1 square* [1,2,3]\n2 square* []\n3 odd* [1,2,3]\n4 both* [[1,2],[3,4]]\n\
+        5 brittle* [\"encode\",\"fine\",\"drop\"]\n6 square* 7\n7 square* [1,-1]\n8 cube* [1]\n9 square 2\n",
+    );
+    assert_eq!(got.len(), 10);
+    assert_eq!(got[1], r#"␞1 ok [{"ok":1},{"ok":4},{"ok":9}]"#);
+    assert_eq!(got[2], "␞2 ok []");
+    // I5: a panic costs one item.
+    let even = "assertion `left == right` failed: 2 is even\\n  left: 0\\n right: 1";
+    assert_eq!(got[3], format!(r#"␞3 ok [{{"ok":null}},{{"err":"{even}"}},{{"ok":null}}]"#));
+    assert_eq!(got[4], r#"␞4 ok [{"ok":3},{"ok":7}]"#);
+    assert_eq!(got[5], r#"␞5 ok [{"err":"while writing"},{"ok":[1,2]},{"err":"while dropping"}]"#);
+    // An array that cannot be read has no items to blame.
+    assert!(got[6].starts_with("␞6 err bad_argument \"column 1: expected `[`"), "{}", got[6]);
+    assert!(got[7].starts_with("␞7 err bad_argument \"column 4: "), "{}", got[7]);
+    assert!(got[8].starts_with(r#"␞8 err unknown_task "no task \"cube*\", only"#), "{}", got[8]);
+    assert_eq!(got[9], "␞9 ok 4");
+}
+
+#[test]
 fn a_hand_written_wire_cannot_start_a_line_of_its_own() {
     struct Pretty;
     impl Wire for Pretty {
@@ -511,7 +538,7 @@ fn a_later_task_of_the_same_name_replaces_the_older_one() {
 
 #[test]
 fn a_name_that_no_request_could_call_is_refused() {
-    for name in ["", "two words", "new\nline"] {
+    for name in ["", "two words", "new\nline", "square*"] {
         let added = std::panic::catch_unwind(|| Tasks::new().with(name, square));
         assert!(added.is_err(), "{name:?}");
     }

@@ -768,6 +768,35 @@ fn what_cannot_be_encoded_decoded_or_found_fails_its_call_and_nothing_else() {
 }
 
 #[test]
+fn a_chunk_has_an_outcome_for_each_item_or_fails_as_a_whole() {
+    watchdog("chunks", || {
+        let hurried = pool(1).limit(Duration::from_millis(60)).build().unwrap();
+        let pool = pool(1).build().unwrap();
+        let squares = pool.submit_chunk(square, (0..1000).collect()).result().unwrap();
+        assert!(squares.into_iter().eq((0..1000).map(|n| Ok(n * n))));
+        assert_eq!(pool.submit_chunk(square, Vec::new()).result(), Ok(Vec::new()));
+        let deeds = |of: &[Deed]| of.iter().map(|of| deed(*of)).collect::<Vec<_>>();
+        // A panic fails its item; what ends the worker fails all of them, and says which task it was.
+        let outcomes = pool.submit_chunk(commit, deeds(&[Deed::Panic])).result().unwrap();
+        assert!(
+            matches!(&outcomes[..], [Err(Error::Panicked { message })] if message.starts_with("as told"))
+        );
+        let died = pool.submit_chunk(commit, deeds(&[Deed::Panic, Deed::Sigkill])).result();
+        let Err(Error::Died(death)) = died else { panic!("{died:?}") };
+        assert_eq!((death.task.as_str(), death.status.unwrap().signal()), ("commit*", Some(9)));
+        let late = hurried.submit_chunk(commit, deeds(&[Deed::Hangs])).result();
+        assert!(matches!(late, Err(Error::TimedOut { .. })), "{late:?}");
+        let unknown = pool.submit_chunk(not_a_task, vec![1]).result();
+        assert!(matches!(unknown, Err(Error::Refused { .. })), "{unknown:?}");
+        // A worker in another language need not know of chunks.
+        let plain =
+            foreign(r#"printf '\036ready 1 {}\n'; read id rest; printf "\036$id err unknown_task 1\n""#);
+        let refused = plain.build().unwrap().submit_chunk(square, vec![1]).result();
+        assert!(matches!(refused, Err(Error::Refused { .. })), "{refused:?}");
+    });
+}
+
+#[test]
 fn a_request_or_a_result_over_the_limit_of_the_tasks_is_refused() {
     watchdog("limits of length", || {
         let mut tasks = tasks();

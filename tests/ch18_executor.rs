@@ -18,9 +18,10 @@ use std::thread;
 use std::time::Duration;
 
 use alone::{alone, children, count, state};
+use concurrent_explained::ch08_future::contain;
 use concurrent_explained::ch14_wire::{Decoded, Reader};
 use concurrent_explained::{Error, Executor, Future, ProcessPool, ReturnWhen, Tasks, ThreadPool, Wire};
-use concurrent_explained::{as_completed, map_windowed, promise, wait};
+use concurrent_explained::{as_completed, each, map_windowed, promise, wait};
 use door::{Door, Guest, stand_at};
 use support::until;
 
@@ -141,6 +142,9 @@ contract! {
     a_map_past_its_limit_cancels_the_one_it_waited_for_and_those_behind,
     an_endless_map_pulls_no_more_than_its_window,
     a_map_of_nothing_is_empty,
+    chunks_of_every_size_hold_every_argument_once,
+    a_task_that_panics_in_a_chunk_fails_alone,
+    a_map_by_chunks_that_is_closed_is_exhausted_and_cancels_what_has_not_started,
     cancelled_before_it_starts_a_task_never_runs,
     cancel_is_refused_while_the_task_runs,
     wait_sorts_what_runs_from_what_is_done,
@@ -287,6 +291,38 @@ fn a_map_of_nothing_is_empty<P: Pool>() {
     assert!(pool.submit_all(square, []).is_empty());
     pool.shutdown();
     assert_eq!(children(), [], "nothing was asked, so nobody was started");
+}
+
+fn chunks_of_every_size_hold_every_argument_once<P: Pool>() {
+    // CPython: ProcessPoolExecutorTest::test_map_chunksize
+    let pool = P::new(2).unwrap();
+    for size in [1, 6, 40, 50] {
+        let pairs = (0..40).map(|n| (n, 2));
+        let map = pool.map_chunked(NonZero::new(size).unwrap(), pow, pairs);
+        assert!(map.eq((0..40).map(|n| Ok(n * n))), "{size}"); // I1
+    }
+    assert_eq!(pool.map_chunked(NonZero::<usize>::MAX, square, []).next(), None);
+}
+
+fn a_task_that_panics_in_a_chunk_fails_alone<P: Pool>() {
+    // CPython: ExecutorTest::test_map_exception
+    let pool = P::new(1).unwrap();
+    for size in [1, 3, 4] {
+        let outcomes: Vec<_> = pool.map_chunked(NonZero::new(size).unwrap(), fail_on, 1..=4).collect();
+        assert!(matches!(outcomes[..], [Ok(1), Ok(2), Err(Error::Panicked { .. }), Ok(4)]), "{outcomes:?}");
+    }
+}
+
+fn a_map_by_chunks_that_is_closed_is_exhausted_and_cancels_what_has_not_started<P: Pool>() {
+    // CPython: ExecutorTest::test_map_close
+    let (pool, first, second) = (P::new(1).unwrap(), Door::new(), Door::new());
+    let mut map = pool.map_chunked(NonZero::new(1).unwrap(), stand_at, [first.number(), second.number()]);
+    let guest = first.guest();
+    map.close();
+    assert!(map.next().is_none());
+    guest.pass();
+    pool.shutdown();
+    assert!(second.is_lonely());
 }
 
 fn cancelled_before_it_starts_a_task_never_runs<P: Pool>() {
@@ -560,7 +596,7 @@ fn a_counter_counts_in_the_process_that_runs_the_task() {
     });
 }
 
-// Try 2: a third pool adds a variant and two arms.
+// Try 2: a third pool adds a variant and three arms.
 #[derive(Debug)]
 enum AnyPool {
     Threads(ThreadPool),
@@ -577,6 +613,18 @@ impl Executor for AnyPool {
         match self {
             AnyPool::Threads(pool) => Executor::submit(pool, function, argument),
             AnyPool::Processes(pool) => Executor::submit(pool, function, argument),
+        }
+    }
+
+    fn submit_chunk<F, A, R>(&self, function: F, arguments: Vec<A>) -> Future<'static, Vec<Result<R, Error>>>
+    where
+        F: Fn(A) -> R + Copy + Send + Sync + 'static,
+        A: Wire + Send + 'static,
+        R: Wire + Send + 'static,
+    {
+        match self {
+            AnyPool::Threads(pool) => Executor::submit_chunk(pool, function, arguments),
+            AnyPool::Processes(pool) => Executor::submit_chunk(pool, function, arguments),
         }
     }
 
@@ -606,6 +654,18 @@ struct Here {
     closed: OnceLock<()>,
 }
 
+impl Here {
+    fn run<R: Send + 'static>(&self, work: impl FnOnce() -> R) -> Future<'static, R> {
+        let (promise, future) = promise();
+        let outcome = match self.closed.get() {
+            Some(()) => Err(Error::ShutDown),
+            None => contain(work),
+        };
+        promise.complete(outcome).unwrap_or_else(|_| unreachable!("nobody can cancel it yet"));
+        future
+    }
+}
+
 impl Executor for Here {
     fn submit<F, A, R>(&self, function: F, argument: A) -> Future<'static, R>
     where
@@ -613,13 +673,16 @@ impl Executor for Here {
         A: Wire + Send + 'static,
         R: Wire + Send + 'static,
     {
-        let (promise, future) = promise();
-        let outcome = match self.closed.get() {
-            Some(()) => Err(Error::ShutDown),
-            None => concurrent_explained::ch08_future::contain(|| function(argument)),
-        };
-        promise.complete(outcome).unwrap_or_else(|_| unreachable!("nobody can cancel it yet"));
-        future
+        self.run(|| function(argument))
+    }
+
+    fn submit_chunk<F, A, R>(&self, function: F, arguments: Vec<A>) -> Future<'static, Vec<Result<R, Error>>>
+    where
+        F: Fn(A) -> R + Copy + Send + Sync + 'static,
+        A: Wire + Send + 'static,
+        R: Wire + Send + 'static,
+    {
+        self.run(|| each(arguments, function))
     }
 
     fn shutdown(&self) {
@@ -640,6 +703,7 @@ fn an_executor_that_runs_at_once_keeps_the_order_and_never_cancels() {
     map_yields_in_the_order_of_the_arguments::<Here>();
     a_map_that_outlives_its_pool_is_complete::<Here>();
     a_task_that_panics_fails_alone::<Here>();
+    a_task_that_panics_in_a_chunk_fails_alone::<Here>();
     after_shutdown_nothing_is_accepted::<Here>();
     assert!(!Here::default().submit(square, 3).cancel());
 }

@@ -3,7 +3,7 @@
 use super::Shared;
 use super::seat::PIPEFUL;
 use crate::ch08_future::{Awaited, Error, Slot, contain};
-use crate::ch14_wire::{Wire, from_line};
+use crate::ch14_wire::Decoded;
 use crate::ch15_protocol::Request;
 use std::sync::{Mutex, Weak};
 use std::time::Duration;
@@ -34,9 +34,11 @@ pub(super) struct Remote<R> {
     pub(super) request: Mutex<String>,
     pub(super) size: usize,
     pub(super) limit: Option<Duration>,
+    /// Reads the result.
+    pub(super) read: fn(&str) -> Decoded<R>,
 }
 
-impl<R: Wire + Send> Call for Remote<R> {
+impl<R: Send> Call for Remote<R> {
     fn id(&self) -> u64 {
         self.id
     }
@@ -69,7 +71,7 @@ impl<R: Wire + Send> Call for Remote<R> {
     fn settle(&self, outcome: Result<&str, Error>) {
         let unreadable = |why| Error::Refused { reason: format!("the result of `{}`: {why}", self.task()) };
         let outcome = outcome
-            .and_then(|result| contain(|| from_line(result).map_err(unreadable)).and_then(|read| read));
+            .and_then(|result| contain(|| (self.read)(result).map_err(unreadable)).and_then(|read| read));
         if self.size > PIPEFUL {
             self.drop_work(); // nobody sends it again, and the future may be read much later
         }
@@ -77,7 +79,7 @@ impl<R: Wire + Send> Call for Remote<R> {
     }
 }
 
-impl<R: Wire + Send> Awaited<'static, R> for Remote<R> {
+impl<R: Send> Awaited<'static, R> for Remote<R> {
     fn slot(&self) -> &Slot<'static, R> {
         &self.slot
     }
