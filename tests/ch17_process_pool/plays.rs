@@ -3,13 +3,12 @@
 use super::rogue::myself;
 use concurrent_explained::ch17_process_pool::Builder;
 use concurrent_explained::{Error, Tasks};
+use std::env;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
 use std::process::{self, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::{env, iter};
 
 /// A path in the temporary directory that nobody else uses.
 pub(crate) fn fresh_path(what: &str) -> String {
@@ -128,11 +127,10 @@ fn play_noise(builder: Builder) {
 
 fn play_grandchildren(builder: Builder) {
     let pool = builder.build().unwrap();
-    // Each ends by itself when its file appears, so that none is left behind.
-    let files: Vec<String> = iter::repeat_with(|| fresh_path("end")).take(4).collect();
+    let leashes = [(); 4].map(|()| Leash::new());
     let [silent, noisy, orphan, chatty] = [0, 1, 2, 3].map(|which| {
         let tick = if which % 2 == 0 { "" } else { "echo tick; " };
-        format!("until [ -e {} ]; do {tick}sleep 0.02; done", files[which])
+        format!("while [ -e {} ]; do {tick}sleep 0.02; done", leashes[which].0)
     });
     assert!(pool.submit(have_grandchild, (silent, String::new())).result().is_ok());
     assert!(pool.submit(have_grandchild, (noisy, String::new())).result().is_ok());
@@ -144,6 +142,22 @@ fn play_grandchildren(builder: Builder) {
     }
     pool.shutdown();
     assert!(pool.pids().is_empty());
-    files.iter().for_each(|file| fs::write(Path::new(file), "").unwrap());
     println!("all is well");
+}
+
+/// A file as long as which a grandchild lives, so that none is left behind.
+struct Leash(String);
+
+impl Leash {
+    fn new() -> Self {
+        let path = fresh_path("leash");
+        fs::write(&path, "").unwrap();
+        Leash(path)
+    }
+}
+
+impl Drop for Leash {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
 }
