@@ -12,6 +12,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use alone::{Ended, alone, children_of, finish, heedful, is_gone, peak_memory, say, signal};
 use concurrent_explained::ch19_square_sum::{LARGEST, run, square, square_sum, tasks};
@@ -172,7 +173,21 @@ fn progress_counts_each_number_once_and_the_first_failure_ends_it() {
 }
 
 #[test]
-fn no_more_than_a_block_is_under_way() {
+fn a_block_is_ahead_of_the_one_that_is_added_up() {
+    // I3
+    static SUBMITTED: AtomicU64 = AtomicU64::new(0);
+    let counts = Answers(|n| {
+        SUBMITTED.fetch_add(1, Ordering::Relaxed);
+        Ok(square(n))
+    });
+    let mut ahead = Vec::new();
+    let note = |count| ahead.push(SUBMITTED.load(Ordering::Relaxed) - count);
+    assert_eq!(square_sum(&counts, 20_000, note), Ok(2_666_866_670_000));
+    assert_eq!((ahead[0], ahead.iter().max()), (8191, Some(&8191)));
+}
+
+#[test]
+fn memory_does_not_grow_with_the_number() {
     // I3: the program's memory at N = 400 000 is that at N = 100 000, give or take a fifth.
     let peak = |n: &str| {
         let mut child = program(&[n, "--threads"]).spawn().unwrap();
