@@ -219,14 +219,6 @@ impl ProcessPool {
         }
     }
 
-    fn name_of<F: 'static>(&self) -> Result<&str, Error> {
-        const {
-            assert!(size_of::<F>() == 0, "a worker has its own memory: what a closure captures cannot follow")
-        };
-        let unknown = || refusal(format!("`{}` is not among the tasks", std::any::type_name::<F>()));
-        self.shared.tasks.name_of::<F>().ok_or_else(unknown)
-    }
-
     /// Calls a task by its name: that of a worker in another language, perhaps. The types are the caller's word.
     pub fn call<A: Wire, R: Wire + Send + 'static>(&self, task: &str, argument: A) -> Future<'static, R> {
         self.call_within(self.shared.limit, task, argument)
@@ -242,6 +234,14 @@ impl ProcessPool {
             return failed(refusal(format!("{task:?} cannot be the name of a task")));
         }
         self.send(limit, task, argument, from_line)
+    }
+
+    fn name_of<F: 'static>(&self) -> Result<&str, Error> {
+        const {
+            assert!(size_of::<F>() == 0, "a worker has its own memory: what a closure captures cannot follow")
+        };
+        let unknown = || refusal(format!("`{}` is not among the tasks", std::any::type_name::<F>()));
+        self.shared.tasks.name_of::<F>().ok_or_else(unknown)
     }
 
     fn send<A, R>(
