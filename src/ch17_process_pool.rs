@@ -197,7 +197,8 @@ impl ProcessPool {
     /// Calls `function` for each of `arguments` in one task: for work too small to be worth a task each.
     ///
     /// # Errors
-    /// A panic fails its own item. A death, or a limit that the items together overrun, fails the future.
+    /// A panic fails its own item. A death, or a limit that the items together overrun, fails the future; the name of the
+    /// task in it ends with [`EACH`]. A worker in another language refuses what it does not know.
     pub fn submit_chunk<F, A, R>(
         &self,
         _function: F,

@@ -12,26 +12,10 @@ use std::time::Duration;
 use std::{env, iter};
 
 use concurrent_explained::ch11_thread_pool::Builder;
-use concurrent_explained::{
-    Error, Future, Queue, ReturnWhen, ThreadPool, as_completed, set_failure_hook, wait,
-};
-use support::{until, watchdog};
+use concurrent_explained::{Error, Future, ReturnWhen, ThreadPool, as_completed, set_failure_hook, wait};
+use support::{Gate, Grenade, until, watchdog};
 
 const ZERO: Duration = Duration::ZERO;
-
-/// Closed at first; once open, it stays open.
-#[derive(Clone, Default)]
-struct Gate(Arc<Queue<()>>);
-
-impl Gate {
-    fn open(&self) {
-        self.0.close();
-    }
-
-    fn pass(&self) {
-        assert_eq!(self.0.pop(), None);
-    }
-}
 
 fn pool(workers: usize) -> Arc<ThreadPool> {
     Arc::new(ThreadPool::new(workers).unwrap())
@@ -467,17 +451,6 @@ fn an_initializer_may_shut_its_own_pool_down() {
 }
 
 // What a worker survives.
-
-/// Its drop panics, and the payload of that panic is another one, to the last.
-struct Grenade(u32);
-
-impl Drop for Grenade {
-    fn drop(&mut self) {
-        if self.0 > 0 {
-            resume_unwind(Box::new(Grenade(self.0 - 1)));
-        }
-    }
-}
 
 #[test]
 fn the_worker_outlives_tasks_callbacks_and_drops_that_panic() {

@@ -15,7 +15,7 @@ use std::{env, iter, thread};
 use concurrent_explained::{
     Error, Queue, ReturnWhen, Scope, ThreadPool, as_completed, scope, set_failure_hook, wait,
 };
-use support::{until, watchdog};
+use support::{Grenade, until, watchdog};
 
 /// A panic without the message on standard error.
 fn quiet_panic(message: &str) -> ! {
@@ -315,17 +315,6 @@ fn the_body_waits_and_runs_no_task() {
             }
         });
     });
-}
-
-/// Its drop panics, and so does the payload of that panic.
-struct Grenade(u32);
-
-impl Drop for Grenade {
-    fn drop(&mut self) {
-        if self.0 > 0 {
-            resume_unwind(Box::new(Grenade(self.0 - 1)));
-        }
-    }
 }
 
 #[test]

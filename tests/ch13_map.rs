@@ -11,9 +11,9 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use concurrent_explained::{
-    Error, Future, Promise, Queue, ThreadPool, each, map, map_chunked, map_windowed, promise, scope,
+    Error, Future, Promise, ThreadPool, each, map, map_chunked, map_windowed, promise, scope,
 };
-use support::{until, watchdog};
+use support::{Gate, until, watchdog};
 
 const ZERO: Duration = Duration::ZERO;
 
@@ -23,20 +23,6 @@ fn size(n: usize) -> NonZeroUsize {
 
 fn pool(workers: usize) -> Arc<ThreadPool> {
     Arc::new(ThreadPool::new(workers).unwrap())
-}
-
-/// Closed at first; once open, it stays open.
-#[derive(Clone, Default)]
-struct Gate(Arc<Queue<()>>);
-
-impl Gate {
-    fn open(&self) {
-        self.0.close();
-    }
-
-    fn pass(&self) {
-        assert_eq!(self.0.pop(), None);
-    }
 }
 
 /// A pool of one whose worker is blocked until the gate opens.

@@ -144,7 +144,6 @@ contract! {
     a_map_of_nothing_is_empty,
     chunks_of_every_size_hold_every_argument_once,
     a_task_that_panics_in_a_chunk_fails_alone,
-    a_map_by_chunks_that_is_closed_is_exhausted_and_cancels_what_has_not_started,
     cancelled_before_it_starts_a_task_never_runs,
     cancel_is_refused_while_the_task_runs,
     wait_sorts_what_runs_from_what_is_done,
@@ -235,26 +234,33 @@ fn an_error_that_speaks_of_time_is_not_the_limit_of_the_map<P: Pool>() {
     }
 }
 
-fn a_map_that_is_closed_is_exhausted_and_cancels_what_has_not_started<P: Pool>() {
-    // CPython: ExecutorTest::test_map_close
+/// A map over two doors of which the first is entered when it is ended: nobody comes to the second.
+fn ended<P: Pool, M>(map: impl FnOnce(&P, [u16; 2]) -> M, end: impl FnOnce(M)) {
     let (pool, first, second) = (P::new(1).unwrap(), Door::new(), Door::new());
-    let mut map = pool.map(stand_at, [first.number(), second.number()]);
+    let map = map(&pool, [first.number(), second.number()]);
     let guest = first.guest();
-    map.close();
-    assert!(map.next().is_none());
+    end(map);
     guest.pass();
     pool.shutdown();
     assert!(second.is_lonely());
 }
 
+fn a_map_that_is_closed_is_exhausted_and_cancels_what_has_not_started<P: Pool>() {
+    // CPython: ExecutorTest::test_map_close
+    let whole = |pool: &P, doors| pool.map(stand_at, doors);
+    ended(whole, |mut map| {
+        map.close();
+        assert!(map.next().is_none());
+    });
+    let chunked = |pool: &P, doors| pool.map_chunked(NonZero::new(1).unwrap(), stand_at, doors);
+    ended(chunked, |mut map| {
+        map.close();
+        assert!(map.next().is_none());
+    });
+}
+
 fn a_map_that_is_dropped_cancels_what_has_not_started<P: Pool>() {
-    let (pool, first, second) = (P::new(1).unwrap(), Door::new(), Door::new());
-    let map = pool.map(stand_at, [first.number(), second.number()]);
-    let guest = first.guest();
-    drop(map);
-    guest.pass();
-    pool.shutdown();
-    assert!(second.is_lonely());
+    ended(|pool: &P, doors| pool.map(stand_at, doors), drop);
 }
 
 fn a_map_past_its_limit_cancels_the_one_it_waited_for_and_those_behind<P: Pool>() {
@@ -311,18 +317,6 @@ fn a_task_that_panics_in_a_chunk_fails_alone<P: Pool>() {
         let outcomes: Vec<_> = pool.map_chunked(NonZero::new(size).unwrap(), fail_on, 1..=4).collect();
         assert!(matches!(outcomes[..], [Ok(1), Ok(2), Err(Error::Panicked { .. }), Ok(4)]), "{outcomes:?}");
     }
-}
-
-fn a_map_by_chunks_that_is_closed_is_exhausted_and_cancels_what_has_not_started<P: Pool>() {
-    // CPython: ExecutorTest::test_map_close
-    let (pool, first, second) = (P::new(1).unwrap(), Door::new(), Door::new());
-    let mut map = pool.map_chunked(NonZero::new(1).unwrap(), stand_at, [first.number(), second.number()]);
-    let guest = first.guest();
-    map.close();
-    assert!(map.next().is_none());
-    guest.pass();
-    pool.shutdown();
-    assert!(second.is_lonely());
 }
 
 fn cancelled_before_it_starts_a_task_never_runs<P: Pool>() {

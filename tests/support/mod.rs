@@ -1,4 +1,4 @@
-//! What every test file here shares: a watchdog, and a way to wait for a fact without sleeping.
+//! What the test files here share: a watchdog, ways to wait for a fact without sleeping, a gate, a value bad to drop.
 //!
 //! A test shows "waits" by a gate it opens itself and "at once" by a rendezvous; time is only the watchdog.
 
@@ -8,7 +8,10 @@
     reason = "each test file is a crate of its own and uses the part it needs"
 )]
 
+use concurrent_explained::Queue;
 use std::fmt::Debug;
+use std::panic::resume_unwind;
+use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -57,4 +60,29 @@ pub fn seen(primitive: &impl Debug, field: &str) -> String {
         text.contains(field)
     });
     text
+}
+
+/// Closed at first; once open, it stays open.
+#[derive(Clone, Default)]
+pub struct Gate(Arc<Queue<()>>);
+
+impl Gate {
+    pub fn open(&self) {
+        self.0.close();
+    }
+
+    pub fn pass(&self) {
+        assert_eq!(self.0.pop(), None);
+    }
+}
+
+/// Its drop panics, and the payload of that panic is another one, to the last.
+pub struct Grenade(pub u32);
+
+impl Drop for Grenade {
+    fn drop(&mut self) {
+        if self.0 > 0 {
+            resume_unwind(Box::new(Grenade(self.0 - 1)));
+        }
+    }
 }
