@@ -233,9 +233,9 @@ pub struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// Steps over white space; what is left of the line.
     pub fn rest(&mut self) -> &'a str {
-        let rest = self.text[self.at..].trim_start_matches([' ', '\t', '\n', '\r']);
-        self.at = self.text.len() - rest.len();
-        rest
+        let space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
+        self.at += self.text.as_bytes()[self.at..].iter().take_while(|byte| space(byte)).count();
+        &self.text[self.at..]
     }
 
     /// The error "expected this, found that" for this place.
@@ -294,9 +294,10 @@ impl<'a> Reader<'a> {
         // A quote after an odd number of backslashes does not end the string.
         let escaped = |at: &usize| (at - rest[..*at].trim_end_matches('\\').len()) % 2 == 1;
         let mut quotes = rest.match_indices('"').skip(1).map(|(at, _)| at);
+        let part = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
         let end = match rest.starts_with('"') {
             true => quotes.find(|at| !escaped(at)).map(|at| at + 1),
-            false => rest.find(|c: char| !(c.is_ascii_alphanumeric() || "+-.".contains(c))),
+            false => rest.bytes().position(|byte| !part(byte)),
         };
         let word = &rest[..end.unwrap_or(rest.len())];
         let value = read(word).ok_or_else(|| self.error(what))?;
@@ -307,10 +308,14 @@ impl<'a> Reader<'a> {
 
 /// Appends a value inside of the one being written, after the comma it may need.
 pub fn put<T: Wire>(out: &mut String, value: &T) {
+    comma(out);
+    value.encode(out);
+}
+
+fn comma(out: &mut String) {
     if !out.ends_with(['[', '{', ':']) {
         out.push(',');
     }
-    value.encode(out);
 }
 
 /// Appends an array of all `items`.

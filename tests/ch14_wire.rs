@@ -149,6 +149,32 @@ fn every_character_comes_back_and_none_breaks_the_line() {
     );
 }
 
+/// Text is looked through in blocks: an escape is found wherever in a block it stands, and behind the last one.
+#[test]
+fn an_escape_is_found_wherever_it_stands() {
+    let escapes = [
+        ("\"", "\\\""),
+        ("\\", "\\\\"),
+        ("\n", "\\n"),
+        ("\0", "\\u0000"),
+        ("\u{1f}", "\\u001f"),
+        ("\u{7f}", "\\u007f"),
+        ("\u{80}", "\\u0080"),
+        ("\u{2028}", "\\u2028"),
+    ];
+    for (special, escape) in escapes {
+        for before in 0..70 {
+            let (a, b) = ("–".repeat(before % 3) + &"x".repeat(before), "é".repeat(before % 5));
+            let line = there_and_back(&format!("{a}{special}{b}"));
+            assert_eq!(line, format!("\"{a}{escape}{b}\""));
+        }
+    }
+    for control in 0..b' ' {
+        let line = format!("\"{}{}{}\"", "x".repeat(40), char::from(control), "y".repeat(40));
+        assert!(from_line::<String>(&line).is_err(), "a bare {control}");
+    }
+}
+
 #[test]
 fn strings_are_read_with_all_escapes_of_json_and_no_others() {
     for (text, value) in [

@@ -22,7 +22,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher, Hash};
 use std::time::Duration;
 
-use super::{Decoded, Reader, Wire, from_line, put, put_all};
+use super::text::quote;
+use super::{Decoded, Reader, Wire, comma, from_line, put_all};
 
 /// Makes a `struct` with named fields or an `enum` of yours [`Wire`], given the names of its parts.
 ///
@@ -112,7 +113,8 @@ macro_rules! wire {
 
 /// Appends an entry of an object, after the comma it may need.
 pub fn put_entry<V: Wire>(out: &mut String, name: &str, value: &V) {
-    put(out, &name.to_string());
+    comma(out);
+    quote(name, out);
     out.push(':');
     value.encode(out);
 }
@@ -180,15 +182,14 @@ impl<T: Wire, E: Wire> Wire for Result<T, E> {
     }
 
     fn decode(input: &mut Reader<'_>) -> Decoded<Self> {
-        let start = start(input);
         input.expect('{')?;
-        let key: String = input.item()?;
+        let is_ok = input.word("\"ok\" or \"err\"", |word| match word {
+            "\"ok\"" => Some(true),
+            "\"err\"" => Some(false),
+            _ => None,
+        })?;
         input.expect(':')?;
-        let result = match key.as_str() {
-            "ok" => Ok(input.item()?),
-            "err" => Err(input.item()?),
-            _ => return Err(start.error("an object with \"ok\" or \"err\"")),
-        };
+        let result = if is_ok { Ok(input.item()?) } else { Err(input.item()?) };
         input.expect('}').map(|()| result)
     }
 }
