@@ -101,7 +101,9 @@ use std::sync::mpsc::channel;
 use std::{env, fmt, process, thread};
 
 use crate::ch14_wire::{Wire, from_line, put};
-use crate::ch15_protocol::{About, EACH, ErrKind, LIMIT, Lines, Message, Request, VERSION, is_task_name};
+use crate::ch15_protocol::{
+    About, EACH, ErrKind, LIMIT, Lines, Message, ROOM, Request, VERSION, is_task_name,
+};
 
 /// How many requests a worker is willing to hold: it tells the parent in `ready`.
 pub const LOOKAHEAD: usize = 1024;
@@ -298,12 +300,14 @@ impl Tasks {
         let tasks = self.names().map(String::from).collect();
         let about = About { pid: process::id(), tasks, lookahead: LOOKAHEAD };
         link.say(&[Message::Ready { version: VERSION, about }])?;
+        let mut result = String::new();
         while let Some(line) = link.next() {
             let Some(request) = Request::parse(&line) else {
                 _ = writeln!(io::stderr(), "a line without an id, ignored: {line:?}");
                 continue;
             };
-            let mut result = String::new(); // (2)
+            result.clear(); // (2)
+            result.shrink_to(ROOM);
             let outcome = self.answer(&request, &mut result).map(|()| result.as_str());
             link.say(&[Message::Reply { id: request.id, outcome }])?; // (3), I2
         }

@@ -326,6 +326,9 @@ fn a_message_over_the_limit_is_reported_once_with_its_id_and_skipped() {
     let mut lines = Lines::from_worker(printed.as_bytes(), None);
     lines.limit = 1009;
     assert_eq!(collect(lines).len(), 4, "mark and newline count");
+    let mut lines = Lines::from_worker(&b"\x1e7 ok 1\n"[..], None);
+    lines.limit = 0;
+    assert_eq!(collect(lines), [TooLong(None)], "there is no line of no bytes, and no end of them");
     assert_eq!(LIMIT, 512 << 20);
 }
 

@@ -1,6 +1,6 @@
 //! The pipes of a worker, between the thread that reads and the one that runs.
 
-use crate::ch15_protocol::{ErrKind, Incoming, Lines, Message, RECALL, Request};
+use crate::ch15_protocol::{ErrKind, Incoming, Lines, Message, RECALL, ROOM, Request};
 use std::collections::VecDeque;
 use std::io::{self, BufRead, Write};
 use std::mem::take;
@@ -17,9 +17,9 @@ pub(super) struct Link<'a, W> {
     backlog: Mutex<VecDeque<Option<String>>>,
     /// Tells the one thread that takes from the backlog that it is no longer empty.
     news: Condvar,
-    /// The only foreign code that runs under a lock of ours, because a line must be one piece: if
-    /// it panics, the output counts as broken.
-    output: Mutex<W>,
+    /// Where lines are written, and the room they are made in. The only foreign code that runs under
+    /// a lock of ours, because a line must be one piece: if it panics, the output counts as broken.
+    output: Mutex<(W, String)>,
     seal: Option<&'a str>,
     /// Called when nothing can be written any more, or the worker cannot start.
     pub(super) leave: fn(i32),
@@ -27,7 +27,7 @@ pub(super) struct Link<'a, W> {
 
 impl<'a, W: Write> Link<'a, W> {
     pub(super) fn new(output: W, seal: Option<&'a str>, leave: fn(i32)) -> Self {
-        let (backlog, output) = (Mutex::default(), Mutex::new(output));
+        let (backlog, output) = (Mutex::default(), Mutex::new((output, String::new())));
         Link { backlog, news: Condvar::new(), output, seal, leave }
     }
 
@@ -92,9 +92,11 @@ impl<'a, W: Write> Link<'a, W> {
     /// Writes messages in one piece. For standard output this also brings out what a task printed
     /// before.
     pub(super) fn say(&self, messages: &[Message<'_>]) -> io::Result<()> {
-        let mut lines = String::with_capacity(64); // most are shorter
-        messages.iter().for_each(|message| message.write(self.seal, &mut lines));
         let mut output = self.output.lock().map_err(|_| io::Error::other("the output panicked"))?;
+        let (output, lines) = &mut *output;
+        lines.clear();
+        lines.shrink_to(ROOM);
+        messages.iter().for_each(|message| message.write(self.seal, lines));
         let written = output.write_all(lines.as_bytes()).and_then(|()| output.flush());
         written.inspect_err(|_| (self.leave)(0))
     }

@@ -3,7 +3,7 @@
 use super::Shared;
 use super::call::Call;
 use super::seat::Fate;
-use crate::ch15_protocol::RECALL;
+use crate::ch15_protocol::{RECALL, ROOM};
 use std::io::{ErrorKind, Write};
 use std::mem;
 use std::process::ChildStdin;
@@ -17,8 +17,10 @@ const LOOKS: u32 = 10;
 impl Shared {
     /// Writes requests for as long as the process in seat `me` is to get any, then closes its input.
     pub(super) fn feed(self: &Arc<Self>, me: usize, generation: u64, mut stdin: ChildStdin) {
+        let mut lines = String::new();
         while let Some(given) = self.next_requests(me, generation) {
-            let mut lines = String::new();
+            lines.clear();
+            lines.shrink_to(ROOM);
             let mut ends = Vec::with_capacity(given.len());
             for call in &given {
                 call.write_request(&mut lines);
