@@ -18,8 +18,13 @@ impl Shared {
     pub(super) fn submit(self: &Arc<Self>, call: Arc<dyn Call>) {
         let mut state = self.state();
         let Some(why) = state.closed.clone() else {
+            let first = state.seats.is_empty();
             state.enqueue(call);
-            return self.find_help(state);
+            self.find_help(state);
+            if first {
+                thread::yield_now(); // the new keeper may stand behind us, on the same processor, while others are idle
+            }
+            return;
         };
         drop(state);
         if call.claim() {
