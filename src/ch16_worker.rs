@@ -300,16 +300,18 @@ impl Tasks {
         let tasks = self.names().map(String::from).collect();
         let about = About { pid: process::id(), tasks, lookahead: LOOKAHEAD };
         link.say(&[Message::Ready { version: VERSION, about }])?;
-        let mut result = String::new();
-        while let Some(line) = link.next() {
-            let Some(request) = Request::parse(&line) else {
-                _ = writeln!(io::stderr(), "a line without an id, ignored: {line:?}");
-                continue;
-            };
-            result.clear(); // (2)
-            result.shrink_to(ROOM);
-            let outcome = self.answer(&request, &mut result).map(|()| result.as_str());
-            link.say(&[Message::Reply { id: request.id, outcome }])?; // (3), I2
+        let (mut line, mut result) = (String::new(), String::new());
+        while link.next(&mut line) {
+            if let Some(request) = Request::parse(&line) {
+                let outcome = self.answer(&request, &mut result).map(|()| result.as_str()); // (2)
+                link.say(&[Message::Reply { id: request.id, outcome }])?; // (3), I2
+            } else {
+                _ = writeln!(io::stderr(), "a line without an id, ignored: {:?}", line.trim_end());
+            }
+            for buffer in [&mut line, &mut result] {
+                buffer.clear();
+                buffer.shrink_to(ROOM);
+            }
         }
         Ok(())
     }

@@ -11,10 +11,18 @@ use std::time::Duration;
 /// How often a worker whose input has ended tries whether somebody still reads its output.
 const TICK: Duration = Duration::from_millis(50);
 
+/// What was read and is not started: as in the pipe, but where it can be taken back from.
+#[derive(Default)]
+struct Backlog {
+    /// A line for each request, oldest first.
+    lines: VecDeque<u8>,
+    /// No request will come.
+    ended: bool,
+}
+
 /// What the two threads of a worker share.
 pub(super) struct Link<'a, W> {
-    /// The requests not started, oldest first; `None` is the end of the input.
-    backlog: Mutex<VecDeque<Option<String>>>,
+    backlog: Mutex<Backlog>,
     /// Tells the one thread that takes from the backlog that it is no longer empty.
     news: Condvar,
     /// Where lines are written, and the room they are made in. The only foreign code that runs under
@@ -37,44 +45,53 @@ impl<'a, W: Write> Link<'a, W> {
         while let Ok(Some(incoming)) = lines.read() {
             match incoming {
                 Incoming::Message(line) if line.trim_ascii() == RECALL => self.give_back(),
-                Incoming::Message(line) => self.push(Some(line.to_string())), // (1)
+                Incoming::Message(line) => self.push(line), // (1)
                 Incoming::TooLong(Some(id)) => _ = self.fail([id], ErrKind::TooLong, "too long"),
                 Incoming::NotText(Some(id)) => _ = self.fail([id], ErrKind::BadArgument, "no text"),
                 _ => _ = writeln!(io::stderr(), "a line without an id, ignored"),
             }
         }
-        self.push(None);
+        self.backlog.lock().unwrap().ended = true;
+        self.news.notify_one();
         // (5), I4: a write is the only way to learn that nobody reads.
         while worked.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
             _ = self.say(&[Message::StillHere]);
         }
     }
 
-    /// Adds a request, or the end of all requests.
+    /// Adds a request.
     ///
     /// # Wakes
-    /// The runner if it waits: then the backlog was empty.
-    fn push(&self, request: Option<String>) {
+    /// The runner, if it may be waiting: the backlog was empty.
+    fn push(&self, request: &str) {
         let mut backlog = self.backlog.lock().unwrap();
-        backlog.push_back(request);
-        if backlog.len() == 1 {
+        let empty = backlog.lines.is_empty();
+        backlog.lines.extend(request.as_bytes());
+        backlog.lines.push_back(b'\n');
+        if empty {
             self.news.notify_one();
         }
     }
 
-    /// The oldest request; `None` when there will be none.
+    /// Appends the oldest request; false when there will be none.
     ///
     /// # Blocks
     /// Until one of the two is known.
-    pub(super) fn next(&self) -> Option<String> {
+    pub(super) fn next(&self, request: &mut String) -> bool {
         let backlog = self.backlog.lock().unwrap();
-        self.news.wait_while(backlog, |backlog| backlog.is_empty()).unwrap().pop_front().flatten()
+        let none = |backlog: &mut Backlog| backlog.lines.is_empty() && !backlog.ended;
+        let mut backlog = self.news.wait_while(backlog, none).unwrap();
+        let found = backlog.lines.read_line(request).is_ok_and(|length| length > 0);
+        if backlog.lines.is_empty() {
+            backlog.lines.shrink_to(ROOM);
+        }
+        found
     }
 
     /// The answer to `recall`: from here on nobody else finds these requests (4), I3.
     fn give_back(&self) {
-        let back = take(&mut *self.backlog.lock().unwrap());
-        let ids = back.iter().flatten().filter_map(|line| Some(Request::parse(line)?.id));
+        let back = take(&mut self.backlog.lock().unwrap().lines);
+        let ids = back.lines().filter_map(|line| Some(Request::parse(&line.ok()?)?.id));
         _ = self.fail(ids, ErrKind::Returned, "not started");
     }
 
