@@ -46,6 +46,7 @@ impl Shared {
                 self.desks[seat].feeder.notify_one();
             }
             Help::VacantSeat(seat) => {
+                state.seats[seat].vacant = false;
                 drop(state);
                 self.desks[seat].keeper.notify_one();
             }

@@ -48,12 +48,12 @@ pub(super) fn keep(shared: &Arc<Shared>, me: usize) {
 impl Shared {
     /// Waits until a process is needed in seat `me`; false if none will be any more.
     fn sit_down(self: &Arc<Self>, me: usize) -> bool {
-        let mut state = self.state();
-        state.seats[me].vacant = true;
         // A call can come back from a worker that dies, so it is not enough that the queue is empty. (I7)
-        let idle = |state: &mut State| state.calls.is_empty() && !state.is_over();
-        state = self.desks[me].keeper.wait_while(state, idle).unwrap();
-        state.seats[me].vacant = false;
+        let idle = |state: &mut State| {
+            state.seats[me].vacant = state.calls.is_empty() && !state.is_over();
+            state.seats[me].vacant
+        };
+        let state = self.desks[me].keeper.wait_while(self.state(), idle).unwrap();
         let needed = !state.calls.is_empty();
         self.find_help(state); // one process may not be enough
         needed

@@ -17,7 +17,7 @@ const SLOW: Duration = Duration::from_millis(10);
 pub(super) struct Seat {
     /// Counts the processes of this seat: threads at the pipes of an earlier one are deaf and dumb. (I1)
     pub(super) generation: u64,
-    /// There is no process, and none is being started.
+    /// There is no process, and its keeper sleeps until one is needed.
     pub(super) vacant: bool,
     /// The process in the seat, until it is reaped: after that the number may be another's.
     pub(super) pid: Option<u32>,
@@ -70,7 +70,7 @@ impl Seat {
     pub(super) fn new(generation: u64) -> Self {
         Seat {
             generation,
-            vacant: true,
+            vacant: false,
             pid: None,
             ready: None,
             flights: VecDeque::new(),
