@@ -79,7 +79,8 @@
 //!
 //! 1. Predict: `12␞7 ok 1␞7 ok 2` and a newline, without a seal. What is output, what is the
 //!    message?
-//! 2. Break: look for the first `␞` on a line instead of the last. Which task loses its answer?
+//! 2. Break: let the first `␞` on a line start the message (in `Lines::read`, let `last` be `None`).
+//!    Which task loses its answer?
 //! 3. Extend: a worker that knows how much memory it may use tells it in `ready`. Does an old
 //!    parent still understand it?
 //!

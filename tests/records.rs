@@ -133,7 +133,16 @@ fn a_result_says_which_it_is() {
     assert_eq!(there_and_back(&Ok::<u8, String>(1)), r#"{"ok":1}"#);
     assert_eq!(there_and_back(&Err::<u8, String>("no".into())), r#"{"err":"no"}"#);
     there_and_back(&Some(Ok::<Option<()>, ()>(Some(()))));
-    for wrong in ["{}", "{\"ok\":256}", "{\"fine\":1}", "{\"ok\":1,\"err\":\"x\"}", "{\"ok\"}", "[1]", "1"] {
+    for wrong in [
+        "{}",
+        "{\"ok\":256}",
+        "{\"fine\":1}",
+        "{\"fine\":\"x\"}",
+        "{\"ok\":1,\"err\":\"x\"}",
+        "{\"ok\"}",
+        "[1]",
+        "1",
+    ] {
         assert!(from_line::<Result<u8, String>>(wrong).is_err(), "{wrong}");
     }
 }
