@@ -22,7 +22,8 @@ use std::time::{Duration, Instant};
 use std::{env, thread};
 
 use alone::{
-    Ended, alone, children, children_of, count, finish, heedful, is_alone, is_gone, peak_memory, program,
+    Ended, alone, children, children_of, count, finish, heedful, is_alone, is_gone, memory_now, peak_memory,
+    program,
 };
 use alone::{say, signal, state};
 use concurrent_explained::ch14_wire::{Decoded, Reader, to_line};
@@ -552,6 +553,23 @@ fn a_megabyte_each_way_from_many_threads_and_memory_stays_in_bounds() {
             // 24 MiB go in, 24 come out, and each passes a buffer or two on its way.
             let peak = peak_memory(process::id());
             assert!(peak < 24 * 4 * 1024 + 32 * 1024, "{peak} KiB for 24 MiB each way");
+        });
+    });
+}
+
+#[test]
+fn a_very_long_line_leaves_no_buffer_of_its_length_behind() {
+    // I4: a buffer keeps some room from one line to the next, not all it ever had. (Up to 32 MiB, malloc may keep it.)
+    alone("a_very_long_line_leaves_no_buffer_of_its_length_behind", || {
+        leaves_nothing(|| {
+            let pool = pool(1);
+            for size in [40 * MIB, 1, 1] {
+                assert_eq!(pool.submit(echo, "x".repeat(size)).result().unwrap().len(), size);
+            }
+            for pid in [process::id(), pool.pids()[0]] {
+                let now = memory_now(pid);
+                assert!((1..24 * 1024).contains(&now), "{now} KiB after 40 MiB each way");
+            }
         });
     });
 }
