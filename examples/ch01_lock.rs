@@ -77,7 +77,8 @@ pub(crate) fn count<G>(enter: impl Fn() -> G + Sync, between: impl Fn() + Sync) 
 }
 
 pub(crate) fn inside_after_a_spurious_wake_up() -> usize {
-    let (lock, inside, (tell, told)) = (AlmostLock::default(), AtomicUsize::new(0), mpsc::channel());
+    let (lock, inside, (tell, told)) =
+        (AlmostLock::default(), AtomicUsize::new(0), mpsc::channel());
     let enter = || {
         lock.lock_by_if(|| tell.send(()).unwrap());
         inside.fetch_add(1, SeqCst);

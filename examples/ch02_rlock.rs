@@ -1,4 +1,4 @@
-//! A method that holds the lock calls a method that takes the lock: once on the lock of chapter 1,
+//! A method that holds the lock calls a method that takes the lock: once on the lock of chapter 01,
 //! then on this chapter's. Look at the depth, and at when another thread may come in.
 //!
 //! Expected output:
@@ -61,7 +61,9 @@ fn main() {
     let refused = thread::scope(|scope| scope.spawn(|| account.lock.unlock()).join().unwrap());
     account.lock.unlock().expect("the owner gives the forgotten level back");
     let at_0 = account.another_thread_comes_in();
-    println!("RLock: another thread comes in at depth 2: {at_2}, at depth 1: {at_1}, at depth 0: {at_0}");
+    println!(
+        "RLock: another thread comes in at depth 2: {at_2}, at depth 1: {at_1}, at depth 0: {at_0}"
+    );
     let refused = refused == Err(RUnlockError::NotOwner(thread::current().id()));
     println!("RLock: a thread that is not the owner cannot unlock it: {refused}");
 }

@@ -58,7 +58,8 @@ fn main() {
         scope.spawn(|| counter.acquire(2));
         until(|| counter.state.lock().unwrap().1 == 1);
         // Each late comer takes the free permit before the other one comes back: 2 are never there.
-        let overtook = (0..5).filter(|_| counter.try_acquire()).inspect(|_| counter.release()).count();
+        let overtook =
+            (0..5).filter(|_| counter.try_acquire()).inspect(|_| counter.release()).count();
         counter.release();
         overtook
     });

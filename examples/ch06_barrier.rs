@@ -36,7 +36,12 @@ impl Counter {
         *arrived += 1;
         self.enough.notify_all();
         let limit = Duration::from_secs(60);
-        !self.enough.wait_timeout_while(arrived, limit, |arrived| *arrived < 2).unwrap().1.timed_out()
+        !self
+            .enough
+            .wait_timeout_while(arrived, limit, |arrived| *arrived < 2)
+            .unwrap()
+            .1
+            .timed_out()
     }
 }
 
@@ -53,7 +58,8 @@ fn main() {
     static DRAWN: AtomicUsize = AtomicUsize::new(0);
     static ROUND: AtomicUsize = AtomicUsize::new(1);
     let barrier = Barrier::new(3).unwrap().with_action(|| {
-        let (round, drawn) = (ROUND.fetch_add(1, Ordering::Relaxed), DRAWN.swap(0, Ordering::Relaxed));
+        let (round, drawn) =
+            (ROUND.fetch_add(1, Ordering::Relaxed), DRAWN.swap(0, Ordering::Relaxed));
         println!("a barrier, round {round}: all {drawn} have drawn");
     });
     thread::scope(|scope| {

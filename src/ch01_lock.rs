@@ -35,7 +35,7 @@
 //! - I2: a release wakes one waiter, unless one is awake already: none sleeps on by a free lock.
 //! - I3: a wait that ran out of time leaves nothing behind.
 //! - I4: (4) never takes the lock away from a living guard.
-//! - Not promised: an order among waiters, or a second turn for the holder (chapter 2).
+//! - Not promised: an order among waiters, or a second turn for the holder (chapter 02).
 //!
 //! ## The trap
 //!

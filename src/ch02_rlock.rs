@@ -5,7 +5,7 @@
 //!
 //! ## Why
 //!
-//! `transfer` takes the lock of chapter 1 and calls `deposit`, which takes the same lock: the thread
+//! `transfer` takes the lock of chapter 01 and calls `deposit`, which takes the same lock: the thread
 //! waits for itself, for ever. A lock whose holder may come in again needs to know two things more
 //! than "taken": who has it, and how many times.
 //!
@@ -23,7 +23,7 @@
 //! ## Promises
 //!
 //! - I1: while the depth is not 0, only the owner gets past (1), and for the owner (1) never waits.
-//! - I2: the release that brings the depth to 0 wakes a waiter, as in chapter 1; no other does.
+//! - I2: the release that brings the depth to 0 wakes a waiter, as in chapter 01; no other does.
 //! - I3: only the owner releases: a guard cannot leave its thread, `unlock` by others is an error.
 //! - I4: `unlock` gives back forgotten levels only, never the level of a living guard.
 //! - An owner that ends without releasing leaves the lock taken for ever: ids are not reused.
@@ -82,8 +82,8 @@ struct State {
     owner: Option<ThreadId>, // None exactly while the depth is 0
     depth: usize,            // levels taken and not given back
     forgotten: usize,        // those of them that have no guard
-    waiting: usize,          // as in chapter 1: threads that found it taken
-    woken: bool,             // as in chapter 1: one of them is on its way
+    waiting: usize,          // as in chapter 01: threads that found it taken
+    woken: bool,             // as in chapter 01: one of them is on its way
 }
 
 impl State {
@@ -139,7 +139,8 @@ impl RLock {
         let mut state = self.state.lock().unwrap();
         if state.is_closed_to(me) {
             state.waiting += 1;
-            (state, _) = self.freed.wait_timeout_while(state, limit, |state| state.look(me)).unwrap();
+            (state, _) =
+                self.freed.wait_timeout_while(state, limit, |state| state.look(me)).unwrap();
             state.waiting -= 1;
         }
         (!state.is_closed_to(me)).then(|| self.enter(state, me))

@@ -52,8 +52,8 @@
 //! 2. Break: give the ticket after the lock is down, inside `unlocked`. What gets lost, and when?
 //! 3. Extend: a bounded buffer with one lock and two conditions, `not_full` and `not_empty`.
 
-use crate::ch01_lock::LockGuard;
-use crate::ch02_rlock::RLockGuard;
+use super::ch01_lock::LockGuard;
+use super::ch02_rlock::RLockGuard;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ptr;
@@ -146,7 +146,8 @@ impl Condition {
         let lock = guard.lock_address();
         let mut queue = self.queue.lock().unwrap();
         for woken in 0..n {
-            let Some((&place, bell)) = queue.bells.range((lock, 0)..=(lock, u64::MAX)).next() else {
+            let Some((&place, bell)) = queue.bells.range((lock, 0)..=(lock, u64::MAX)).next()
+            else {
                 return woken;
             };
             bell.notify_one();

@@ -117,7 +117,12 @@ impl<T> Queue<T> {
     /// A queue that always has room.
     pub const fn unbounded() -> Self {
         let state = State { items: VecDeque::new(), closed: false, poppers: 0, pushers: 0 };
-        Self { state: Mutex::new(state), news: Condvar::new(), room: Condvar::new(), capacity: usize::MAX }
+        Self {
+            state: Mutex::new(state),
+            news: Condvar::new(),
+            room: Condvar::new(),
+            capacity: usize::MAX,
+        }
     }
 
     /// A queue that holds at most `capacity` items.

@@ -17,21 +17,21 @@
 //! | 06 | [barrier](ch06_barrier) | [`Barrier`]: rounds that cannot overlap |
 //! | 07 | [queue](ch07_queue) | [`Queue`]: two kinds of waiters, and closing as news |
 //! | **II** | **Promising** | |
-//! | 08 | [future](ch08_future) | [`Future`]: one state machine, first the work, then the result |
-//! | 09 | [wait](ch09_wait) | [`wait()`], [`as_completed`]: many futures, one queue of news |
+//! | 10 | [future](ch10_future) | [`Future`]: one state machine, first the work, then the result |
+//! | 11 | [wait](ch11_wait) | [`wait()`], [`as_completed`]: many futures, one queue of news |
 //! | **III** | **Threads** | |
-//! | 10 | [workers](ch10_workers) | [`Workers`]: who owns a thread |
-//! | 11 | [thread_pool](ch11_thread_pool) | [`ThreadPool`]: a worker that waits does the work itself |
-//! | 12 | [scope](ch12_scope) | [`scope()`]: tasks that borrow |
-//! | 13 | [map](ch13_map) | [`map()`]: order from disorder, and back-pressure |
+//! | 12 | [workers](ch12_workers) | [`Workers`]: who owns a thread |
+//! | 15 | [thread_pool](ch15_thread_pool) | [`ThreadPool`]: a worker that waits does the work itself |
+//! | 16 | [scope](ch16_scope) | [`scope()`]: tasks that borrow |
+//! | 17 | [map](ch17_map) | [`map()`]: order from disorder, and back-pressure |
 //! | **IV** | **Processes** | |
-//! | 14 | [wire](ch14_wire) | [`Wire`]: a value as one line of text |
-//! | 15 | [protocol](ch15_protocol) | the lines that parent and worker exchange |
-//! | 16 | [worker](ch16_worker) | [`Tasks`]: a process has no closures, so tasks have names |
-//! | 17 | [process_pool](ch17_process_pool) | [`ProcessPool`]: pipes, the end of a file, and death as news |
+//! | 19 | [wire](ch19_wire) | [`Wire`]: a value as one line of text |
+//! | 21 | [protocol](ch21_protocol) | the lines that parent and worker exchange |
+//! | 22 | [worker](ch22_worker) | [`Tasks`]: a process has no closures, so tasks have names |
+//! | 25 | [process_pool](ch25_process_pool) | [`ProcessPool`]: pipes, the end of a file, and death as news |
 //! | **V** | **One interface** | |
-//! | 18 | [executor](ch18_executor) | [`Executor`]: what two different pools have in common |
-//! | 19 | [square_sum](ch19_square_sum) | the exam: a sum of squares on any executor |
+//! | 26 | [executor](ch26_executor) | [`Executor`]: what two different pools have in common |
+//! | 27 | [square_sum](ch27_square_sum) | the exam: a sum of squares on any executor |
 
 #![forbid(unsafe_code)]
 
@@ -43,21 +43,21 @@ pub mod ch05_semaphore;
 pub mod ch06_barrier;
 pub mod ch07_queue;
 
-pub mod ch08_future;
-pub mod ch09_wait;
+pub mod ch10_future;
+pub mod ch11_wait;
 
-pub mod ch10_workers;
-pub mod ch11_thread_pool;
-pub mod ch12_scope;
-pub mod ch13_map;
+pub mod ch12_workers;
+pub mod ch15_thread_pool;
+pub mod ch16_scope;
+pub mod ch17_map;
 
-pub mod ch14_wire;
-pub mod ch15_protocol;
-pub mod ch16_worker;
-pub mod ch17_process_pool;
+pub mod ch19_wire;
+pub mod ch21_protocol;
+pub mod ch22_worker;
+pub mod ch25_process_pool;
 
-pub mod ch18_executor;
-pub mod ch19_square_sum;
+pub mod ch26_executor;
+pub mod ch27_square_sum;
 
 pub use ch01_lock::{Lock, LockGuard, UnlockError};
 pub use ch02_rlock::{RLock, RLockGuard, RUnlockError};
@@ -66,17 +66,17 @@ pub use ch04_event::Event;
 pub use ch05_semaphore::{BoundedSemaphore, OverRelease, Permit, Semaphore};
 pub use ch06_barrier::{Barrier, BarrierError, BrokenBy};
 pub use ch07_queue::{Pops, Queue, QueueError, Refused};
-pub use ch08_future::{Death, Error, Future, Promise, promise, set_failure_hook};
-pub use ch09_wait::{AsCompleted, ReturnWhen, Unfinished, Waited, Within, as_completed, wait};
-pub use ch10_workers::{Workers, WorkersError};
-pub use ch11_thread_pool::ThreadPool;
-pub use ch12_scope::{Scope, scope};
-pub use ch13_map::{Map, MapChunked, each, in_order, map, map_chunked, map_windowed};
-pub use ch14_wire::{Reader, Wire, WireError, from_line, to_line};
-pub use ch15_protocol::{About, ErrKind, Incoming, Lines, Message, Request};
-pub use ch16_worker::{Tasks, worker_mark};
-pub use ch17_process_pool::ProcessPool;
-pub use ch18_executor::Executor;
+pub use ch10_future::{Death, Error, Future, Promise, promise, set_failure_hook};
+pub use ch11_wait::{AsCompleted, ReturnWhen, Unfinished, Waited, Within, as_completed, wait};
+pub use ch12_workers::{Workers, WorkersError};
+pub use ch15_thread_pool::ThreadPool;
+pub use ch16_scope::{Scope, scope};
+pub use ch17_map::{Map, MapChunked, each, in_order, map, map_chunked, map_windowed};
+pub use ch19_wire::{Reader, Wire, WireError, from_line, to_line};
+pub use ch21_protocol::{About, ErrKind, Incoming, Lines, Message, Request};
+pub use ch22_worker::{Tasks, worker_mark};
+pub use ch25_process_pool::ProcessPool;
+pub use ch26_executor::Executor;
 
 /// The README's code runs as a test too.
 #[cfg(doctest)]

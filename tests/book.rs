@@ -29,29 +29,52 @@ const CHAPTERS: &[&str] = &[
     "ch05_semaphore",
     "ch06_barrier",
     "ch07_queue",
-    "ch08_future",
-    "ch09_wait",
-    "ch10_workers",
-    "ch11_thread_pool",
-    "ch12_scope",
-    "ch13_map",
-    "ch14_wire",
-    "ch15_protocol",
-    "ch16_worker",
-    "ch17_process_pool",
-    "ch18_executor",
-    "ch19_square_sum",
-    "ch20_await",
-    "ch21_timeline",
-    "ch22_remote",
-    "ch23_measure",
+    "ch08_oneshot",
+    "ch09_outcome",
+    "ch10_future",
+    "ch11_wait",
+    "ch12_workers",
+    "ch13_task",
+    "ch14_backlog",
+    "ch15_thread_pool",
+    "ch16_scope",
+    "ch17_map",
+    "ch18_child",
+    "ch19_wire",
+    "ch20_records",
+    "ch21_protocol",
+    "ch22_worker",
+    "ch23_process",
+    "ch24_in_flight",
+    "ch25_process_pool",
+    "ch26_executor",
+    "ch27_square_sum",
+    "ch28_await",
+    "ch29_timeline",
+    "ch30_remote",
+    "ch31_schedules",
+    "ch32_measure",
 ];
 
 /// The chapters that may be missing, but only whole.
-const NOT_BUILT_YET: &[&str] = &["ch20_await", "ch21_timeline", "ch22_remote", "ch23_measure"];
+const NOT_BUILT_YET: &[&str] = &[
+    "ch08_oneshot",
+    "ch09_outcome",
+    "ch13_task",
+    "ch14_backlog",
+    "ch18_child",
+    "ch20_records",
+    "ch23_process",
+    "ch24_in_flight",
+    "ch28_await",
+    "ch29_timeline",
+    "ch30_remote",
+    "ch31_schedules",
+    "ch32_measure",
+];
 
 /// The two commands that the README asks a stranger to type.
-const COMMANDS: [&str; 2] = ["cargo run --release --example ch19_square_sum -- 1000", "cargo test"];
+const COMMANDS: [&str; 2] = ["cargo run --release --example ch27_square_sum -- 1000", "cargo test"];
 
 /// What the first of them prints.
 const PROMISE: &str = "The sum of squares from 1 to 1000 is 333833500";

@@ -1,4 +1,4 @@
-//! Chapter 1: state (free, guarded, forgotten; nobody waits, somebody waits) × event, then races.
+//! Chapter 01: state (free, guarded, forgotten; nobody waits, somebody waits) × event, then races.
 
 mod support;
 #[path = "../examples/ch01_lock.rs"]
@@ -291,8 +291,9 @@ fn unlocked_panics_then_the_guard_holds_the_lock_again() {
     // I1
     let lock = Lock::new();
     let mut guard = lock.lock();
-    let outcome =
-        catch_unwind(AssertUnwindSafe(|| guard.unlocked(|| std::panic::resume_unwind(Box::new("f fails")))));
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        guard.unlocked(|| std::panic::resume_unwind(Box::new("f fails")))
+    }));
     assert_eq!(outcome.unwrap_err().downcast_ref(), Some(&"f fails"));
     assert!(lock.is_locked());
     drop(guard);

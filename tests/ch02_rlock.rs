@@ -1,4 +1,4 @@
-//! Chapter 2: state (free, mine, another's; levels with and without a guard) × event, then races.
+//! Chapter 02: state (free, mine, another's; levels with and without a guard) × event, then races.
 
 mod support;
 
@@ -114,7 +114,10 @@ fn depth_counts_for_the_owner_and_is_0_for_others() {
     let lock = RLock::new();
     let depths = |mine| {
         assert_eq!((lock.depth(), lock.is_owned()), (mine, mine > 0));
-        assert_eq!(elsewhere(|| (lock.depth(), lock.is_owned(), lock.is_locked())), (0, false, mine > 0));
+        assert_eq!(
+            elsewhere(|| (lock.depth(), lock.is_owned(), lock.is_locked())),
+            (0, false, mine > 0)
+        );
     };
     depths(0);
     lock.lock().forget();
@@ -213,7 +216,9 @@ fn owner_ends_without_releasing_then_the_lock_stays_taken_for_ever() {
     let lock = RLock::new();
     elsewhere(|| lock.lock().forget());
     for _ in 0..50 {
-        assert!(elsewhere(|| lock.try_lock().is_none() && lock.is_locked() && lock.unlock().is_err()));
+        assert!(elsewhere(|| lock.try_lock().is_none()
+            && lock.is_locked()
+            && lock.unlock().is_err()));
     }
 }
 
@@ -264,7 +269,11 @@ fn unlocked_gives_all_levels_back_and_restores_them() {
             waiter.join().unwrap();
             let depth = lock.depth();
             let _fresh = lock.lock();
-            assert_eq!(lock.unlock(), Err(RUnlockError::Guarded), "the forgotten level steps aside too");
+            assert_eq!(
+                lock.unlock(),
+                Err(RUnlockError::Guarded),
+                "the forgotten level steps aside too"
+            );
             depth
         });
         assert_eq!((depth_inside, lock.depth(), inside.load(SeqCst)), (0, 3, 1));
@@ -289,7 +298,8 @@ fn unlocked_takes_the_lock_meanwhile_and_nothing_is_lost() {
 fn unlocked_panics_then_all_levels_are_back() {
     let lock = RLock::new();
     let (mut guard, _outer) = (lock.lock(), lock.lock());
-    let outcome = catch_unwind(AssertUnwindSafe(|| guard.unlocked(|| resume_unwind(Box::new("f fails")))));
+    let outcome =
+        catch_unwind(AssertUnwindSafe(|| guard.unlocked(|| resume_unwind(Box::new("f fails")))));
     assert_eq!(outcome.unwrap_err().downcast_ref(), Some(&"f fails"));
     assert_eq!(lock.depth(), 2);
 }

@@ -1,4 +1,4 @@
-//! Chapter 3: state (nobody waits, somebody waits, out of time, notified) × event, over a `Lock`, an
+//! Chapter 03: state (nobody waits, somebody waits, out of time, notified) × event, over a `Lock`, an
 //! `RLock`, and an `RLock` held three times; then races.
 
 mod support;
@@ -343,8 +343,11 @@ fn notified_then_out_of_time_is_notified<L: AnyLock>() {
     // I2
     let room = Room::<L>::new();
     let waiter = Arc::clone(&room);
-    let waiter = thread::spawn(move || waiter.condition.wait_timeout(&mut waiter.lock.enter(), SOON));
-    until("the thread waits, or has waited already", || waiting(&room.condition, 1) || waiter.is_finished());
+    let waiter =
+        thread::spawn(move || waiter.condition.wait_timeout(&mut waiter.lock.enter(), SOON));
+    until("the thread waits, or has waited already", || {
+        waiting(&room.condition, 1) || waiter.is_finished()
+    });
     let guard = room.lock.enter();
     let woken = room.condition.notify(&guard, 1);
     let start = Instant::now();
@@ -461,7 +464,8 @@ fn waits_that_run_out_of_time_swallow_no_notification<L: AnyLock>() {
                 while !over.load(SeqCst) {
                     let mut guard = room.lock.enter();
                     let limit = Duration::from_micros(micros);
-                    notified.fetch_add(room.condition.wait_timeout(&mut guard, limit).into(), SeqCst);
+                    notified
+                        .fetch_add(room.condition.wait_timeout(&mut guard, limit).into(), SeqCst);
                 }
             });
         }

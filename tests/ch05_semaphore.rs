@@ -14,7 +14,8 @@ use support::{seen, until, watchdog};
 const ZERO: Duration = Duration::ZERO;
 
 fn shows(semaphore: &Semaphore, available: usize, waiting: usize) -> bool {
-    seen(semaphore, "waiting") == format!("Semaphore {{ available: {available}, waiting: {waiting}, .. }}")
+    seen(semaphore, "waiting")
+        == format!("Semaphore {{ available: {available}, waiting: {waiting}, .. }}")
 }
 
 fn until_waiting(semaphore: &Semaphore, waiting: usize) {
@@ -112,7 +113,9 @@ fn ten_tries_on_three_permits_three_succeed() {
         thread::scope(|scope| {
             for _ in 0..5 {
                 scope.spawn(|| {
-                    for permit in [semaphore.try_acquire(), semaphore.try_acquire()].into_iter().flatten() {
+                    for permit in
+                        [semaphore.try_acquire(), semaphore.try_acquire()].into_iter().flatten()
+                    {
                         permit.forget();
                         passed.fetch_add(1, Ordering::Relaxed);
                     }
@@ -414,7 +417,8 @@ fn a_semaphore_can_be_a_static_and_all_is_send_and_sync() {
 fn readers_share_and_a_writer_is_alone_and_never_starves() {
     const READERS: usize = 3;
     watchdog("a writer among readers that never leave the room empty", || {
-        let (room, written, stop) = (Semaphore::new(READERS), AtomicUsize::new(0), AtomicBool::new(false));
+        let (room, written, stop) =
+            (Semaphore::new(READERS), AtomicUsize::new(0), AtomicBool::new(false));
         thread::scope(|scope| {
             for _ in 0..READERS {
                 scope.spawn(|| {
@@ -422,7 +426,11 @@ fn readers_share_and_a_writer_is_alone_and_never_starves() {
                         let _reading = room.acquire();
                         let before = written.load(Ordering::Relaxed);
                         thread::yield_now();
-                        assert_eq!(written.load(Ordering::Relaxed), before, "nobody writes while I read");
+                        assert_eq!(
+                            written.load(Ordering::Relaxed),
+                            before,
+                            "nobody writes while I read"
+                        );
                     }
                 });
             }

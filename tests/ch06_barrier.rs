@@ -51,7 +51,10 @@ fn ten_rounds_in_step_and_nobody_passes_before_all_have_arrived() {
             for _ in 0..5 {
                 scope.spawn(|| {
                     for round in 0..10 {
-                        assert!(after.load(Ordering::Relaxed) >= 5 * round, "all have left the round before");
+                        assert!(
+                            after.load(Ordering::Relaxed) >= 5 * round,
+                            "all have left the round before"
+                        );
                         before.fetch_add(1, Ordering::Relaxed);
                         barrier.wait().unwrap();
                         assert!(before.load(Ordering::Relaxed) >= 5 * (round + 1), "all are here");
@@ -107,8 +110,9 @@ fn the_action_runs_once_per_round_before_anybody_passes() {
     watchdog("five threads, a hundred rounds with an action", || {
         let runs = Arc::new(AtomicUsize::new(0));
         let counted = runs.clone();
-        let barrier =
-            Barrier::new(5).unwrap().with_action(move || _ = counted.fetch_add(1, Ordering::Relaxed));
+        let barrier = Barrier::new(5)
+            .unwrap()
+            .with_action(move || _ = counted.fetch_add(1, Ordering::Relaxed));
         for round in 1..=100 {
             thread::scope(|scope| {
                 for _ in 0..5 {
@@ -351,8 +355,9 @@ fn one_party_passes_at_once_every_time() {
     watchdog("one thread, ten rounds", || {
         let runs = Arc::new(AtomicUsize::new(0));
         let counted = runs.clone();
-        let barrier =
-            Barrier::new(1).unwrap().with_action(move || _ = counted.fetch_add(1, Ordering::Relaxed));
+        let barrier = Barrier::new(1)
+            .unwrap()
+            .with_action(move || _ = counted.fetch_add(1, Ordering::Relaxed));
         for _ in 0..5 {
             assert_eq!(barrier.wait(), Ok(0));
             assert_eq!(barrier.wait_timeout(ZERO), Ok(0));
@@ -367,7 +372,10 @@ fn debug_shows_who_waits_or_what_broke_it() {
     let barrier = Barrier::new(1).unwrap();
     assert_eq!(format!("{barrier:?}"), "Barrier { parties: 1, waiting: 0, broken: None, .. }");
     barrier.abort();
-    assert_eq!(format!("{barrier:?}"), "Barrier { parties: 1, waiting: 0, broken: Some(Abort), .. }");
+    assert_eq!(
+        format!("{barrier:?}"),
+        "Barrier { parties: 1, waiting: 0, broken: Some(Abort), .. }"
+    );
 }
 
 #[test]

@@ -75,7 +75,11 @@ fn every_state_answers_every_event_as_the_table_says() {
             assert_eq!(closing.len(), items as usize, "close keeps what is there");
             let emptied = queue();
             assert_eq!(emptied.take_all(), discarded);
-            assert_eq!((emptied.is_closed(), emptied.len()), (closed, 0), "take_all closes nothing");
+            assert_eq!(
+                (emptied.is_closed(), emptied.len()),
+                (closed, 0),
+                "take_all closes nothing"
+            );
             let closing = queue();
             assert_eq!(closing.close_now(), discarded);
             assert!(closing.is_closed() && closing.is_empty());
@@ -401,8 +405,8 @@ fn fifty_pushers_and_fifty_poppers_lose_and_double_nothing() {
                     }
                 });
             }
-            let pushers =
-                [(); 50].map(|()| scope.spawn(|| source.pops().for_each(|n| queue.push(n).unwrap())));
+            let pushers = [(); 50]
+                .map(|()| scope.spawn(|| source.pops().for_each(|n| queue.push(n).unwrap())));
             pushers.into_iter().for_each(|pusher| pusher.join().unwrap());
             queue.close();
         });
@@ -422,7 +426,9 @@ fn fifty_pushers_and_fifty_poppers_lose_and_double_nothing() {
     }
     watchdog("blocking pops", || run(|queue| queue.pop()));
     watchdog("polling pops", || run(|queue| retry(|| queue.try_pop())));
-    watchdog("impatient pops", || run(|queue| retry(|| queue.pop_timeout(Duration::from_micros(10)))));
+    watchdog("impatient pops", || {
+        run(|queue| retry(|| queue.pop_timeout(Duration::from_micros(10))))
+    });
 }
 
 #[test]
@@ -482,7 +488,10 @@ fn debug_and_errors_ask_nothing_of_the_item_and_never_wait() {
     let refused = queue.try_push(Opaque).unwrap_err();
     assert_eq!(format!("{refused:?}; {refused}"), "Refused(Full); item refused: the queue is full");
     let errors = [Full, Empty, TimedOut, Closed, ZeroCapacity].map(|why| why.to_string());
-    assert!((1..errors.len()).all(|n| !errors[..n].contains(&errors[n])), "each has words of its own");
+    assert!(
+        (1..errors.len()).all(|n| !errors[..n].contains(&errors[n])),
+        "each has words of its own"
+    );
     let _: &dyn std::error::Error = &refused;
     let _: &dyn std::error::Error = &refused.why;
 }

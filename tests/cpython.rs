@@ -23,12 +23,14 @@ enum Verdict {
     NotApplicable(&'static str),
 }
 
-const UNCOUNTED: Verdict = NotApplicable("this queue does not count what is finished, so nothing joins it");
+const UNCOUNTED: Verdict =
+    NotApplicable("this queue does not count what is finished, so nothing joins it");
 const NEVER_NEGATIVE: Verdict = NotApplicable("a Duration is never negative");
 const NO_FORK: Verdict =
     NotApplicable("a Rust program with threads does not fork: a worker process is started anew");
-const NO_INTERPRETER: Verdict =
-    NotApplicable("no interpreter: the cases of the thread pool and the process pool cover the rest");
+const NO_INTERPRETER: Verdict = NotApplicable(
+    "no interpreter: the cases of the thread pool and the process pool cover the rest",
+);
 const NO_EVENT_LOOP: Verdict = NotApplicable("the standard library has no event loop");
 
 /// Every case, and what becomes of it.
@@ -48,7 +50,10 @@ const CASES: &[(&str, Verdict)] = &[
     ("ExecutorTest::test_max_workers_negative", Adapt),
     ("ExecutorTest::test_free_reference", Adapt),
     ("ExecutorTest::test_map_close", Adapt),
-    ("ExecutorTest::test_map_buffersize_value_validation", NotApplicable("a window is a NonZeroUsize")),
+    (
+        "ExecutorTest::test_map_buffersize_value_validation",
+        NotApplicable("a window is a NonZeroUsize"),
+    ),
     ("ExecutorTest::test_map_buffersize_on_multiple_iterables", Adapt),
     ("ExecutorTest::test_map_buffersize_on_multiple_infinite_iterables", Adapt),
     (
@@ -59,7 +64,10 @@ const CASES: &[(&str, Verdict)] = &[
         "ExecutorTest::test_map_buffersize_type_validation",
         NotApplicable("the compiler knows that a window is a number"),
     ),
-    ("ExecutorTest::test_map_buffersize_without_iterable", NotApplicable("the signature asks for an input")),
+    (
+        "ExecutorTest::test_map_buffersize_without_iterable",
+        NotApplicable("the signature asks for an input"),
+    ),
     ("InitializerMixin::test_initializer", Adapt),
     ("FailingInitializerMixin::test_initializer", Adapt),
     ("FailingInitializerResourcesTest::test_spawn", Adapt),
@@ -103,7 +111,10 @@ const CASES: &[(&str, Verdict)] = &[
     ("AsCompletedTests::test_duplicate_futures", Adapt),
     ("AsCompletedTests::test_free_reference_yielded_future", Adapt),
     ("AsCompletedTests::test_correct_timeout_exception_msg", Adapt),
-    ("WaitTests::test_20369", NotApplicable("a future has one owner: it cannot stand in the list twice")),
+    (
+        "WaitTests::test_20369",
+        NotApplicable("a future has one owner: it cannot stand in the list twice"),
+    ),
     ("WaitTests::test_first_completed_some_already_completed", Port),
     ("WaitTests::test_first_exception", Port),
     ("WaitTests::test_first_exception_some_already_complete", Port),
@@ -219,7 +230,9 @@ const CASES: &[(&str, Verdict)] = &[
     ),
     (
         "ExecutorDeadlockTest::test_shutdown_deadlock_pickle",
-        NotApplicable("the argument is written down inside the call: nothing is left to fail later"),
+        NotApplicable(
+            "the argument is written down inside the call: nothing is left to fail later",
+        ),
     ),
     (
         "ExecutorDeadlockTest::test_gh105829_should_not_deadlock_if_wakeup_pipe_full",
@@ -279,7 +292,10 @@ const CASES: &[(&str, Verdict)] = &[
     ("BaseSemaphoreTests::test_acquire_timeout", Port),
     ("BaseSemaphoreTests::test_default_value", Adapt),
     ("BaseSemaphoreTests::test_with", Adapt),
-    ("BaseSemaphoreTests::test_constructor", NotApplicable("a number of permits is never negative")),
+    (
+        "BaseSemaphoreTests::test_constructor",
+        NotApplicable("a number of permits is never negative"),
+    ),
     ("SemaphoreTests::test_release_unacquired", Port),
     ("SemaphoreTests::test_repr", Adapt),
     ("BoundedSemaphoreTests::test_release_unacquired", Port),
@@ -344,8 +360,9 @@ fn every_case_of_cpython_has_a_test_or_a_reason() {
     let mut mentions = Mentions::new();
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
     // A test file may have modules of its own, in the directory of its name.
-    let directories = [directory.clone(), directory.join("ch17_process_pool")];
-    let files = directories.iter().flat_map(|path| fs::read_dir(path).expect("it is there").flatten());
+    let directories = [directory.clone(), directory.join("ch25_process_pool")];
+    let files =
+        directories.iter().flat_map(|path| fs::read_dir(path).expect("it is there").flatten());
     let mut paths: Vec<_> = files.map(|file| file.path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "rs"));
     paths.sort();
@@ -386,7 +403,9 @@ fn collect(file: &str, source: &str, mentions: &mut Mentions) {
 fn cases(comment: &str) -> Vec<String> {
     let (mut class, mut cases) = ("", Vec::new());
     let named = comment.split_once(" CPython:").unwrap_or_default().1;
-    for word in named.split(|character: char| !character.is_alphanumeric() && !"_:".contains(character)) {
+    for word in
+        named.split(|character: char| !character.is_alphanumeric() && !"_:".contains(character))
+    {
         let word = word.trim_end_matches(':');
         let (its_class, case) = word.split_once("::").unwrap_or((class, word));
         if case.starts_with("test_") {
@@ -405,14 +424,16 @@ fn complaints(table: &[(&str, Verdict)], mentions: &Mentions) -> Vec<String> {
             (Port | Adapt, None) => complaints.push(format!("{case}: no test names it")),
             (NotApplicable(reason), Some(tests)) => {
                 let tests = tests.join(", ");
-                complaints.push(format!("{case}: {tests} names it, but it is not applicable: {reason}"));
+                complaints
+                    .push(format!("{case}: {tests} names it, but it is not applicable: {reason}"));
             }
             _ => {}
         }
     }
     for (case, tests) in mentions {
         if !table.iter().any(|(known, _)| known == case) {
-            complaints.push(format!("{case}: {} names it, but the table does not", tests.join(", ")));
+            complaints
+                .push(format!("{case}: {} names it, but the table does not", tests.join(", ")));
         }
     }
     complaints
@@ -457,7 +478,8 @@ fn a_comment_names_cases_for_the_function_below_it_or_around_it() {
 
 #[test]
 fn cases_that_are_forgotten_or_unknown_or_impossible_are_reported() {
-    let table = [("A::test_1", Port), ("A::test_2", Adapt), ("A::test_3", NotApplicable("no fork"))];
+    let table =
+        [("A::test_1", Port), ("A::test_2", Adapt), ("A::test_3", NotApplicable("no fork"))];
     let complaints_about = |comment: &str| {
         let mut mentions = Mentions::new();
         collect("ch00", &format!("// CPython: {comment}\nfn it() {{}}"), &mut mentions);

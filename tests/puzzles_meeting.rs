@@ -1,4 +1,4 @@
-//! Puzzles of the field, solved with the primitives of chapters 1 to 7: who has to meet whom.
+//! Puzzles of the field, solved with the primitives of chapters 01 to 07: who has to meet whom.
 //!
 //! Each module is one puzzle: the rule, the trap, the idea, then a solution to copy, then its exam.
 //! Allen B. Downey's *The Little Book of Semaphores* tells most of them, and many more.

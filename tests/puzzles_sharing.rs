@@ -1,4 +1,4 @@
-//! Puzzles of the field, solved with the primitives of chapters 1 to 7: who may use what, and when.
+//! Puzzles of the field, solved with the primitives of chapters 01 to 07: who may use what, and when.
 //!
 //! Each module is one puzzle: the rule, the trap, the idea, then a solution to copy, then its exam.
 //! Allen B. Downey's *The Little Book of Semaphores* tells most of them, and many more.
@@ -228,7 +228,9 @@ mod dining_philosophers {
             let (first, second) = reaches[who];
             let held = table.forks[first].try_lock();
             all.wait().unwrap();
-            let both = held.as_ref().and_then(|_| table.forks[second].lock_timeout(Duration::from_millis(1)));
+            let both = held
+                .as_ref()
+                .and_then(|_| table.forks[second].lock_timeout(Duration::from_millis(1)));
             all.wait().unwrap();
             match (held, both) {
                 (None, _) => Hands::Empty,
@@ -244,7 +246,11 @@ mod dining_philosophers {
         let mut way = vec![0];
         for _ in hands {
             let Hands::Waits { wants, .. } = hands[*way.last()?] else { return None };
-            way.push(hands.iter().position(|h| matches!(h, Hands::Waits { holds, .. } if *holds == wants))?);
+            way.push(
+                hands
+                    .iter()
+                    .position(|h| matches!(h, Hands::Waits { holds, .. } if *holds == wants))?,
+            );
         }
         Some(Vec::from_iter(way.iter().map(usize::to_string)).join(" waits for "))
     }
@@ -379,7 +385,8 @@ mod bounded_buffer {
             Vec::from_iter((0..EACH).map(|_| pop()))
         });
         for consumer in &taken {
-            let (first, second): (Vec<usize>, Vec<usize>) = consumer.iter().partition(|item| **item < EACH);
+            let (first, second): (Vec<usize>, Vec<usize>) =
+                consumer.iter().partition(|item| **item < EACH);
             assert!(first.is_sorted() && second.is_sorted(), "an item was overtaken");
         }
         let mut all = taken.concat();
@@ -396,7 +403,7 @@ mod bounded_buffer {
         });
     }
 
-    /// The same exam for chapter 7, which needs one mutex for a step where the buffer needs three,
+    /// The same exam for chapter 07, which needs one mutex for a step where the buffer needs three,
     /// and which has an end: a semaphore cannot say that nothing more will come.
     #[test]
     fn the_queue_passes_the_same_exam() {

@@ -1,4 +1,4 @@
-//! Chapter 14, the room `records`: names in any order, unknown ones skipped, missing ones null; and every other type comes back as it went.
+//! Chapter 19, the room `records`: names in any order, unknown ones skipped, missing ones null; and every other type comes back as it went.
 
 mod support;
 
@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::fmt::Debug;
 use std::time::Duration;
 
-use concurrent_explained::ch14_wire::Ignored;
-use concurrent_explained::ch14_wire::{Wire, from_line, to_line};
+use concurrent_explained::ch19_wire::Ignored;
+use concurrent_explained::ch19_wire::{Wire, from_line, to_line};
 use concurrent_explained::wire;
 
 fn there_and_back<T: Wire + PartialEq + Debug>(value: &T) -> String {
@@ -103,14 +103,23 @@ fn what_is_not_an_object_is_refused() {
 fn an_enum_is_the_name_of_its_variant_and_its_fields() {
     assert_eq!(there_and_back(&Shape::Empty), r#"["Empty"]"#);
     let named = Shape::Named("a".into(), Box::new(Shape::Circle(0.5)));
-    assert_eq!(there_and_back(&vec![named, Shape::Empty]), r#"[["Named","a",["Circle",0.5]],["Empty"]]"#);
+    assert_eq!(
+        there_and_back(&vec![named, Shape::Empty]),
+        r#"[["Named","a",["Circle",0.5]],["Empty"]]"#
+    );
     assert_eq!(
         why::<Shape>("[\"Square\",1]"),
         r#"column 1: expected one of Empty Circle Named, found "[\"Square\",1]""#
     );
-    for wrong in
-        ["[]", "[\"Empty\",1]", "[\"Circle\"]", "[\"Circle\",1,2]", "\"Empty\"", "[\"empty\"]", "[Empty]"]
-    {
+    for wrong in [
+        "[]",
+        "[\"Empty\",1]",
+        "[\"Circle\"]",
+        "[\"Circle\",1,2]",
+        "\"Empty\"",
+        "[\"empty\"]",
+        "[Empty]",
+    ] {
         assert!(from_line::<Shape>(wrong).is_err(), "{wrong}");
     }
     there_and_back(&Tree::Branch(
@@ -179,7 +188,10 @@ fn sets_deques_and_arrays_are_arrays() {
     assert_eq!(there_and_back(&[[1, 2], [3, 4]]), "[[1,2],[3,4]]");
     assert_eq!(there_and_back(&[0_u8; 0]), "[]");
     assert_eq!(why::<[u8; 2]>(" [1,2,3]"), r#"column 2: expected 2 items, found "[1,2,3]""#);
-    assert_eq!(why::<[u8; 2]>("[1,x]"), r#"column 4: expected a whole number from 0 to 255, found "x]""#);
+    assert_eq!(
+        why::<[u8; 2]>("[1,x]"),
+        r#"column 4: expected a whole number from 0 to 255, found "x]""#
+    );
 }
 
 #[test]
@@ -238,7 +250,8 @@ fn all_prefixes_of_valid_lines_are_refused_and_kill_nobody() {
     type All = (Person, Shape, Result<Duration, char>, HashMap<String, BTreeMap<u8, [bool; 2]>>);
     let person = Person { name: "\n".into(), age: 1, email: Some("é".into()) };
     let map = HashMap::from([("a".to_string(), BTreeMap::from([(1, [true, false])]))]);
-    let line = there_and_back::<All>(&(person, Shape::Circle(1.0), Ok(Duration::from_millis(1)), map));
+    let line =
+        there_and_back::<All>(&(person, Shape::Circle(1.0), Ok(Duration::from_millis(1)), map));
     for end in 0..line.len() {
         if line.is_char_boundary(end) {
             assert!(from_line::<All>(&line[..end]).is_err());

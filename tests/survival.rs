@@ -1,4 +1,4 @@
-//! Chapter 17 once more: nobody is left behind, nobody is stuck at a pipe, whoever dies and whenever. What is left is
+//! Chapter 25 once more: nobody is left behind, nobody is stuck at a pipe, whoever dies and whenever. What is left is
 //! counted by the operating system: `/proc`.
 //!
 //! Each test runs in a process of its own, so that what it counts is its own. Some of those are killed on the way.
@@ -22,12 +22,12 @@ use std::time::{Duration, Instant};
 use std::{env, thread};
 
 use alone::{
-    Ended, alone, children, children_of, count, finish, heedful, is_alone, is_gone, memory_now, peak_memory,
-    program,
+    Ended, alone, children, children_of, count, finish, heedful, is_alone, is_gone, memory_now,
+    peak_memory, program,
 };
 use alone::{say, signal, state};
-use concurrent_explained::ch14_wire::{Decoded, Reader, to_line};
-use concurrent_explained::ch17_process_pool::Builder;
+use concurrent_explained::ch19_wire::{Decoded, Reader, to_line};
+use concurrent_explained::ch25_process_pool::Builder;
 use concurrent_explained::{Error, Future, ProcessPool, Tasks, Wire, as_completed};
 use door::{Door, Guest, stand_at};
 use support::{until, watchdog};
@@ -38,7 +38,11 @@ const MIB: usize = 1 << 20;
 
 fn tasks() -> Tasks {
     let tasks = Tasks::new().with("square", square).with("echo", echo).with("stand_at", stand_at);
-    let tasks = tasks.with("spin_at", spin_at).with("shout", shout).with("leave", leave).with("risky", risky);
+    let tasks = tasks
+        .with("spin_at", spin_at)
+        .with("shout", shout)
+        .with("leave", leave)
+        .with("risky", risky);
     let tasks = tasks.with("noise", noise).with("flood", flood).with("work", work);
     match env::var(SLOW_START) {
         Ok(door) => tasks.initializer(move || {
@@ -232,7 +236,12 @@ fn finish_as(what: &str, ended: Ended, end: &str) {
         "panic" => (Some(101), None),
         _ => (Some(0), None),
     };
-    assert_eq!((ended.status.code(), ended.status.signal()), expected, "{what}: {}", ended.stderr());
+    assert_eq!(
+        (ended.status.code(), ended.status.signal()),
+        expected,
+        "{what}: {}",
+        ended.stderr()
+    );
 }
 
 /// Each line is a test: the parent ends in each way while its workers are in that stage.
@@ -288,7 +297,8 @@ fn a_pool_dropped_at_the_end_of_main_has_done_its_work() {
     let name = "a_pool_dropped_at_the_end_of_main_has_done_its_work";
     if is_alone(name) {
         let pool = pool(1);
-        pool.submit(noise, "apple".to_string()).add_done_callback(|outcome| assert!(outcome.is_ok()));
+        pool.submit(noise, "apple".to_string())
+            .add_done_callback(|outcome| assert!(outcome.is_ok()));
         return;
     }
     let ended = finish(name, program(name).spawn().unwrap());
@@ -373,11 +383,16 @@ fn a_thousand_workers_leave_no_descriptor_no_thread_no_zombie() {
         let before = count("fd");
         leaves_nothing(|| {
             let pool = shell(2, ECHO).max_tasks_per_worker(1).build().unwrap();
-            let futures: Vec<_> = (0..workers).map(|n: u64| pool.call::<u64, u64>("echo", n)).collect();
+            let futures: Vec<_> =
+                (0..workers).map(|n: u64| pool.call::<u64, u64>("echo", n)).collect();
             for (n, future) in (0..workers).zip(futures) {
                 assert_eq!(future.result(), Ok(n));
                 // Three pipes for each of two workers, and as many while the next two start.
-                assert!(count("fd") <= before + 16, "{} descriptors after {n} workers", count("fd"));
+                assert!(
+                    count("fd") <= before + 16,
+                    "{} descriptors after {n} workers",
+                    count("fd")
+                );
                 assert!(children().len() <= 2, "more processes than seats");
             }
         });
@@ -397,7 +412,10 @@ fn a_hundred_pools_leave_nothing() {
                     _ => pool.shutdown_now(),
                 }
                 let outcome = future.map(Future::result);
-                assert!(matches!(outcome, None | Some(Ok(_) | Err(Error::Cancelled))), "{outcome:?}");
+                assert!(
+                    matches!(outcome, None | Some(Ok(_) | Err(Error::Cancelled))),
+                    "{outcome:?}"
+                );
             }
         });
     });
@@ -430,7 +448,8 @@ fn a_pool_whose_initializer_fails_leaves_nothing() {
                 shell.args(["-c", r#"printf '\0360 err failed_start "no network"\n'"#]);
                 shell
             };
-            let pool = ProcessPool::builder(Tasks::new()).workers(3).command(failing).build().unwrap();
+            let pool =
+                ProcessPool::builder(Tasks::new()).workers(3).command(failing).build().unwrap();
             let futures: Vec<_> = (0..20).map(|n| pool.call::<u32, u32>("square", n)).collect();
             for future in futures {
                 let outcome = future.result();
@@ -523,7 +542,9 @@ fn a_grandchild_that_holds_the_pipes_holds_up_nobody() {
 fn holds_pipes() -> bool {
     let names = fs::read_dir("/proc/self/task").unwrap().flatten();
     let names = names.filter_map(|task| fs::read_to_string(task.path().join("comm")).ok());
-    names.into_iter().any(|name| ["feeder", "reader", "echo"].iter().any(|role| name.starts_with(role)))
+    names
+        .into_iter()
+        .any(|name| ["feeder", "reader", "echo"].iter().any(|role| name.starts_with(role)))
 }
 
 // ---- Nobody is stuck at a pipe ----
@@ -539,11 +560,14 @@ fn a_megabyte_each_way_from_many_threads_and_memory_stays_in_bounds() {
                     let pool = &pool;
                     scope.spawn(move || {
                         let letter = char::from(b'a' + submitter).to_string();
-                        let futures: Vec<_> = (0..3).map(|_| pool.submit(echo, letter.repeat(MIB))).collect();
+                        let futures: Vec<_> =
+                            (0..3).map(|_| pool.submit(echo, letter.repeat(MIB))).collect();
                         for future in as_completed(futures) {
                             let text = future.result().unwrap();
                             assert!(
-                                text.len() == MIB && text.starts_with(&letter) && text.ends_with(&letter)
+                                text.len() == MIB
+                                    && text.starts_with(&letter)
+                                    && text.ends_with(&letter)
                             );
                         }
                     });
@@ -579,7 +603,11 @@ fn sixty_four_megabytes_each_way_at_once() {
     // I3
     alone("sixty_four_megabytes_each_way_at_once", || {
         leaves_nothing(|| {
-            let pool = ProcessPool::builder(Tasks::new()).workers(2).command(mirror_command).build().unwrap();
+            let pool = ProcessPool::builder(Tasks::new())
+                .workers(2)
+                .command(mirror_command)
+                .build()
+                .unwrap();
             let sizes = [64 * MIB, 64 * MIB, 1, 0xFFFF, MIB, 5 * MIB];
             let futures = sizes.map(|size| pool.call::<_, Letters>("mirror", Letters(size)));
             for (size, future) in sizes.into_iter().zip(futures) {
@@ -658,7 +686,10 @@ fn a_worker_that_never_reads_is_stopped_in_every_way_a_pool_has() {
             let outcome = pool.call::<_, u64>("never", large()).result();
             assert_eq!(outcome, Err(Error::TimedOut { task: "never".into(), limit }));
             let outcome = pool.call::<_, u64>("never", 1_u64).result();
-            assert!(matches!(outcome, Err(Error::TimedOut { .. })), "the next one has no better luck");
+            assert!(
+                matches!(outcome, Err(Error::TimedOut { .. })),
+                "the next one has no better luck"
+            );
         });
         leaves_nothing(|| {
             let pool = deaf().build().unwrap();
@@ -689,7 +720,8 @@ fn a_pool_of_one_whose_reader_is_held_up_fills_its_pipe_and_goes_on() {
             let first = pool.submit(shout, 1);
             let number = door.number();
             first.add_done_callback(move |_| _ = stand_at(number));
-            let futures: Vec<_> = (0..4).map(|n| pool.submit(echo, n.to_string().repeat(MIB))).collect();
+            let futures: Vec<_> =
+                (0..4).map(|n| pool.submit(echo, n.to_string().repeat(MIB))).collect();
             let guest = door.guest();
             assert!(!first.done(), "its callback has not returned");
             guest.pass();
@@ -807,10 +839,18 @@ struct Seen {
 
 impl Seen {
     /// `stopped` says that its caller has cancelled or killed it, or tried to.
-    fn end(&self, number: u64, text_len: usize, stopped: bool, outcome: Result<(u64, u32, String), Error>) {
+    fn end(
+        &self,
+        number: u64,
+        text_len: usize,
+        stopped: bool,
+        outcome: Result<(u64, u32, String), Error>,
+    ) {
         let (kind, begun) = match outcome {
             Ok((same, pid, text)) => {
-                assert!(same == number && text.len() == text_len && !(1..5).contains(&(number % 256)));
+                assert!(
+                    same == number && text.len() == text_len && !(1..5).contains(&(number % 256))
+                );
                 self.alive.lock().unwrap().push(pid);
                 ("results", Some(true))
             }
@@ -860,8 +900,10 @@ fn soak(length: Duration) {
                         for _ in 0..=dice.roll(64) {
                             let number = numbers.fetch_add(1, Ordering::Relaxed);
                             let len =
-                                if dice.roll(16) == 0 { dice.roll(200_000) } else { dice.roll(20) } as usize;
-                            let argument = (file.to_str().unwrap().to_string(), number, "y".repeat(len));
+                                if dice.roll(16) == 0 { dice.roll(200_000) } else { dice.roll(20) }
+                                    as usize;
+                            let argument =
+                                (file.to_str().unwrap().to_string(), number, "y".repeat(len));
                             let future = pool.submit(work, argument);
                             let told = seen.clone();
                             future.add_done_callback(move |_| {
@@ -904,7 +946,9 @@ fn soak(length: Duration) {
                     writeln!(victims, "{pid}").unwrap();
                     kills.fetch_add(1, Ordering::Relaxed);
                     let enough = seen.answers.load(Ordering::Relaxed) + dice.roll(40);
-                    while seen.answers.load(Ordering::Relaxed) < enough && !over.load(Ordering::Relaxed) {
+                    while seen.answers.load(Ordering::Relaxed) < enough
+                        && !over.load(Ordering::Relaxed)
+                    {
                         thread::yield_now();
                     }
                 }
@@ -955,7 +999,8 @@ fn each_task_ends_once_while_workers_die_for_long() {
     let end = Instant::now() + Duration::from_secs(seconds);
     while Instant::now() < end {
         let left = (end - Instant::now()).min(Duration::from_secs(10)).as_millis();
-        let ended = finish(SOAK, program(SOAK).env("SURVIVAL_MILLIS", left.to_string()).spawn().unwrap());
+        let ended =
+            finish(SOAK, program(SOAK).env("SURVIVAL_MILLIS", left.to_string()).spawn().unwrap());
         assert!(ended.status.success(), "{}\n{}", ended.stdout(), ended.stderr());
         alone::say_loud(&ended);
     }
@@ -995,7 +1040,11 @@ fn foreign(interpreter: &'static str, file: &'static str) {
             signal("KILL", &pid.to_string());
         }
         // Each of the two may have been killed with a call in its hands.
-        assert_eq!(persist(&pool, 3, square, 21), Ok(441), "{interpreter}: others take their place");
+        assert_eq!(
+            persist(&pool, 3, square, 21),
+            Ok(441),
+            "{interpreter}: others take their place"
+        );
     });
 }
 
@@ -1032,7 +1081,10 @@ fn every_tenth_task_ends_its_process() {
         let outcomes: Vec<_> = futures.into_iter().map(Future::result).collect();
         let (deadly, others) = outcomes.split_at(10);
         assert!(deadly.iter().all(|outcome| matches!(outcome, Err(Error::Died(_)))), "{deadly:?}");
-        assert!(others.iter().all(|outcome| matches!(outcome, Err(Error::Broken { .. }))), "{others:?}");
+        assert!(
+            others.iter().all(|outcome| matches!(outcome, Err(Error::Broken { .. }))),
+            "{others:?}"
+        );
     });
 }
 

@@ -32,7 +32,8 @@ fn faults(book: &Book, chapter: &Chapter) -> Complaints {
         Ok(output) => output,
         Err(trouble) => return vec![trouble],
     };
-    let (printed, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (printed, said) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     let faults = [
         (printed != promised, format!("says\n{promised}and prints\n{printed}")),
         (!output.status.success(), format!("{}\n{said}", output.status)),

@@ -9,8 +9,9 @@ pub(crate) fn one_name_in_four_places(book: &Book) -> Complaints {
     let mut complaints = Complaints::new();
     let sections = book.sections();
     for chapter in book.chapters {
-        let files = ["src", "examples", "tests"].map(|place| format!("{place}/{chapter}.rs"));
-        let mut pieces = files.map(|file| (book.has(&file), file)).to_vec();
+        let twins = ["examples", "tests"].map(|place| format!("{place}/{chapter}.rs"));
+        let files = [book.source(chapter)].into_iter().chain(twins);
+        let mut pieces: Vec<_> = files.map(|file| (book.has(&file), file)).collect();
         let has_section = sections.iter().any(|section| number(chapter) == Some(&section.0));
         pieces.push((has_section, format!("CHAPTERS.md: the section of {chapter}")));
         let may_be_missing = book.not_built_yet.contains(chapter);
@@ -30,18 +31,19 @@ pub(crate) fn one_name_in_four_places(book: &Book) -> Complaints {
 pub(crate) fn no_strangers(book: &Book) -> Complaints {
     let mut complaints = Complaints::new();
     for chapter in book.chapters {
-        let code = code(&book.read(&format!("src/{chapter}.rs")));
+        let code = code(&book.read(&book.source(chapter)));
         let rooms = code.lines().filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';'));
         let rooms: Vec<_> = rooms.map(|room| format!("{room}.rs")).collect();
         let mut strangers = book.names_in(&format!("src/{chapter}"));
-        strangers.retain(|file| !rooms.contains(file));
+        strangers.retain(|file| file != "mod.rs" && !rooms.contains(file));
         let complaint = |file| format!("src/{chapter}/{file}: is no `mod` of src/{chapter}.rs");
         complaints.extend(strangers.iter().map(complaint));
     }
     for directory in ["src", "examples", "tests"] {
         for name in book.names_in(directory) {
             let stem = name.strip_suffix(".rs").unwrap_or(&name);
-            let is_numbered = stem.strip_prefix("ch").is_some_and(|rest| rest.starts_with(char::is_numeric));
+            let is_numbered =
+                stem.strip_prefix("ch").is_some_and(|rest| rest.starts_with(char::is_numeric));
             let must_be_known = is_numbered || directory == "src" && name != "lib.rs";
             if must_be_known && !book.chapters.contains(&stem) {
                 complaints.push(format!("{directory}/{name}: is no chapter of the table"));

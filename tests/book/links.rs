@@ -43,7 +43,8 @@ pub(crate) fn chapters_are_linked(book: &Book) -> Complaints {
             ("CHAPTERS.md", section, "examples"),
             ("CHAPTERS.md", section, "tests"),
         ] {
-            let file = format!("{place}/{}.rs", chapter.name);
+            let twin = format!("{place}/{}.rs", chapter.name);
+            let file = if place == "src" { book.source(chapter.name) } else { twin };
             if !targets(text).any(|target| target == file) {
                 complaints.push(format!("{page}: where is the link to {file}?"));
             }
@@ -122,7 +123,7 @@ fn is_known(book: &Book, name: &str) -> bool {
         book.has(path) && words(item).all(|name| words(&code).any(|word| word == name))
     } else {
         let mut chapters = words(name).filter(|word| number(word).is_some());
-        chapters.all(|chapter| book.has(&format!("src/{chapter}.rs")))
+        chapters.all(|chapter| book.has(&book.source(chapter)))
     }
 }
 

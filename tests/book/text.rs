@@ -136,7 +136,8 @@ fn code_has_no_comments_and_no_literals() {
         let r = r#"e "f" g"#; /* h
         i */ let k: &'static str = b"j";
         match ö { '"' => '\n', '\'' => k } /// ö"##;
-    let expected = ["", "let s = ;", "let r = ;", "let k: &'static str = b ;", "match ö { => , => k }"];
+    let expected =
+        ["", "let s = ;", "let r = ;", "let k: &'static str = b ;", "match ö { => , => k }"];
     let code = code(source);
     let lines = code.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
     assert_eq!(lines.collect::<Vec<_>>(), expected);

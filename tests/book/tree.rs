@@ -69,14 +69,21 @@ impl Book {
         self.root.join(path).exists()
     }
 
+    /// Where a chapter begins: in a file of its name, or in `mod.rs` beside its further files.
+    pub(crate) fn source(&self, chapter: &str) -> String {
+        let folder = format!("src/{chapter}/mod.rs");
+        if self.has(&folder) { folder } else { format!("src/{chapter}.rs") }
+    }
+
     /// The chapters whose source is there, in order.
     pub(crate) fn built(&self) -> Vec<Chapter> {
         let names = self.chapters.iter().copied();
-        let built = names.filter(|name| self.has(&format!("src/{name}.rs")));
+        let built = names.filter(|name| self.has(&self.source(name)));
         let chapters = built.map(|name| {
-            let rooms = self.names_in(&format!("src/{name}"));
+            let mut rooms = self.names_in(&format!("src/{name}"));
+            rooms.retain(|room| room != "mod.rs");
             let rooms = rooms.iter().map(|room| format!("src/{name}/{room}"));
-            let paths = iter::once(format!("src/{name}.rs")).chain(rooms);
+            let paths = iter::once(self.source(name)).chain(rooms);
             let files = paths.map(|path| File { text: self.read(&path), path });
             Chapter { name, files: files.collect() }
         });
@@ -159,7 +166,10 @@ impl Chapter {
 }
 
 /// All that a slow check has to complain about, in the order of the chapters. Two threads ask.
-pub(crate) fn of_each(chapters: &[Chapter], check: impl Fn(&Chapter) -> Complaints + Sync) -> Complaints {
+pub(crate) fn of_each(
+    chapters: &[Chapter],
+    check: impl Fn(&Chapter) -> Complaints + Sync,
+) -> Complaints {
     let (next, found) = (Mutex::new(chapters.iter()), Mutex::new(BTreeMap::new()));
     let ask = || {
         // The block ends before the check begins, and the lock with it: checks run side by side.

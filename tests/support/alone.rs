@@ -41,7 +41,13 @@ pub fn alone(name: &'static str, body: impl FnOnce() + Send + 'static) {
         return watchdog(name, body);
     }
     let ended = finish(name, program(name).spawn().expect("this program can be started"));
-    assert!(ended.status.success(), "{name}: {}\n{}\n{}", ended.status, ended.stdout(), ended.stderr());
+    assert!(
+        ended.status.success(),
+        "{name}: {}\n{}\n{}",
+        ended.status,
+        ended.stdout(),
+        ended.stderr()
+    );
     say_loud(&ended);
 }
 
@@ -105,7 +111,8 @@ pub fn children() -> Vec<u32> {
 pub fn children_of(parent: u32) -> Vec<u32> {
     let is_child = |pid: &u32| {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)?.parse().ok()) == Some(parent)
+        stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)?.parse().ok())
+            == Some(parent)
     };
     let names = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.file_name());
     names.filter_map(|name| name.to_str()?.parse().ok()).filter(is_child).collect()

@@ -1,0 +1,383 @@
+//! # 15 · Thread pool — work and result in one box, and a worker that waits does the work itself
+//!
+//! Needs: ch10.   Reading time: 15 min.
+//! Run it: cargo run --example ch15_thread_pool
+//!
+//! ## Why
+//!
+//! Workers give no answers, and a job that waits for another job can wait for ever: with one worker,
+//! the job it waits for stands behind it in the queue. Python documents that program as a hang. Here
+//! each job is a task of chapter 10, work and result in one box. A worker that waits for a task can
+//! see that nobody has begun it, and does it.
+//!
+//! ## Picture
+//!
+//! ```text
+//!   spawn(work) ──(1)──▶ backlog ──(2) next──▶ worker ──(3) run──▶ callbacks,
+//!       │                  │                     │                 then the news
+//!       │                  └─ all busy, and      │                    │
+//!       ▼                     room for one more: │ waits for          │
+//!     Future ◀─ ─ ─ ─ ┐       start a thread     ▼ another task:      │
+//!       │             │                        claim it, run it here  │
+//!       └─ result ◀───┴───────────────────────────────────────────────┘
+//!
+//!                   │ queued     running  waits for    spawn       called on a
+//!                   │ work       work     the workers  afterwards  worker
+//!   ────────────────┼─────────────────────────────────────────────────────────
+//!   shutdown        │ runs       ends     yes          ShutDown    waits not
+//!   shutdown_now    │ Cancelled  ends     yes          ShutDown    waits not
+//!   detach          │ runs       ends     no           ShutDown    waits not
+//!   Drop            │ runs       ends     yes          –           waits not
+//!   Drop, unwinding │ Cancelled  ends     yes          –           waits not
+//!   Drop, detached  │ runs       ends     no           –           waits not
+//!   broken          │ Broken     ends     no           Broken      –
+//! ```
+//!
+//! The room `backlog` is the part in the middle: where jobs wait for a worker and workers for a job.
+//!
+//! ## Promises
+//!
+//! - I1: every future ends: its work runs once, or it fails with `Cancelled`, `ShutDown`, `Broken`.
+//! - I2: never more workers than the maximum. One more is started only when each of those there are
+//!   has something to do; whoever has heard of the end of a task finds its worker idle.
+//! - I3: a worker outlives what it runs: tasks that panic, callbacks, drops of results.
+//! - I4: a worker never sleeps beside the task it waits for: if nobody has begun it, it does.
+//! - I5: only workers of this pool run its work; a thread from outside that waits does not help.
+//! - I6: when `shutdown` returns, except on a worker, every thread has ended. Each caller waits.
+//! - I7: broken beats shut down: it has the cause.
+//!
+//! What can still hang, or surprise:
+//!
+//! - Two pools in a ring: a worker of A waits for a task of B, which waits for a task that only the
+//!   sleeping worker of A could run. Inside one pool there is no such ring.
+//! - A wait with a deadline does not help: the work could take longer than the deadline.
+//! - Hold no lock over a wait: the task that runs on top of it may want the same lock.
+//! - Tasks that wait for something else than a task (an event, a queue) occupy their worker.
+//! - Jobs are started oldest first, each by one worker; several workers may pass one another.
+//! - 128 tasks deep in one another, the next goes on with a fresh stack: a thread without the
+//!   worker's name and its thread-locals. The worker sleeps meanwhile.
+//! - A static is never dropped, and a detached pool is not waited for: what they have not run when
+//!   `main` returns is lost.
+//!
+//! ## The trap
+//!
+//! To count idle workers by counting finished tasks. The two are equal until a task is finished by
+//! somebody else: cancelled in the queue, or run by the worker that waited for it. From then on the
+//! counter sees idle workers where there are none, and the thread that should be started is not.
+//! CPython's process pool hung that way for five releases. Here a worker says itself when it is busy
+//! and when it is not, and says so before the news of its task is out.
+//!
+//! ## Elsewhere
+//!
+//! - Python: `ThreadPoolExecutor`; `with` runs all that is queued even when its body has raised.
+//! - Java: `ForkJoinPool` helps like this; `ThreadPoolExecutor` hangs like Python's.
+//! - rayon: `join` helps, and steals while it waits for a task that somebody else has begun.
+//!
+//! ## Try
+//!
+//! 1. Predict: a pool of one, and a task that spawns two others and waits for the second. In which
+//!    order do the three begin? And if it waits with `result_timeout`?
+//! 2. Break: pass `None` instead of `idle_again` in `Shared::work`. Which test starts to fail?
+//! 3. Extend: write `both(&pool, f, g)`, which runs `g` on the pool and `f` on the calling thread,
+//!    and returns both values. Is it safe to call it on a worker of the same pool?
+
+mod backlog;
+
+use super::ch10_future::{Error, Future, Home, contain, report, task};
+use backlog::Backlog;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::{fmt, io};
+
+/// Threads that run tasks: started on demand, reused, never more than the maximum.
+///
+/// # Examples
+/// ```
+/// use concurrent_explained::{Error, ThreadPool};
+///
+/// let pool = ThreadPool::new(2)?;
+/// let squares: Vec<_> = (1..=3).map(|n| pool.spawn(move || n * n)).collect();
+/// let sum: i32 = squares.into_iter().map(|square| square.result().unwrap()).sum();
+/// assert_eq!(sum, 14);
+///
+/// pool.shutdown();
+/// assert_eq!(pool.spawn(|| 1).result(), Err(Error::ShutDown));
+/// # Ok::<(), Error>(())
+/// ```
+#[doc(alias = "ThreadPoolExecutor")]
+pub struct ThreadPool {
+    shared: Arc<Shared>,
+    /// Every thread that was started. Lock order: the backlog's, then this one.
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    /// `drop` is to leave everything alone. Never taken back.
+    detached: AtomicBool,
+}
+
+/// What the workers know of their pool. Not the handle: they would keep it from being dropped.
+struct Shared {
+    backlog: Backlog,
+    /// Each task carries it too: a worker that has settled here may run what it waits for (I4, I5).
+    home: Home,
+    name: String,
+    stack_size: Option<usize>,
+    initializer: Option<Initializer>,
+}
+
+type Initializer = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
+
+/// What a [`ThreadPool`] is made of. Built by [`ThreadPool::builder`].
+#[must_use]
+pub struct Builder {
+    workers: usize,
+    name: Option<String>,
+    stack_size: Option<usize>,
+    initializer: Option<Initializer>,
+}
+
+impl ThreadPool {
+    /// A pool of at most `workers` threads.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if `workers` is zero.
+    pub fn new(workers: usize) -> Result<Self, Error> {
+        Self::builder().workers(workers).build()
+    }
+
+    /// A pool with more to say than its size. Default: at most `min(32, processors + 4)` threads, named
+    /// `ThreadPool-K_N`: the Nth of the Kth pool without a name, both counted from 0.
+    ///
+    /// # Examples
+    /// ```
+    /// use concurrent_explained::ThreadPool;
+    ///
+    /// let pool = ThreadPool::builder().workers(4).name("fetch").build()?;
+    /// let name = pool.spawn(|| std::thread::current().name().unwrap().to_owned());
+    /// assert_eq!(name.result()?, "fetch_0");
+    /// # Ok::<(), concurrent_explained::Error>(())
+    /// ```
+    pub fn builder() -> Builder {
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        Builder {
+            workers: (processors + 4).min(32),
+            name: None,
+            stack_size: None,
+            initializer: None,
+        }
+    }
+
+    /// (1) Queues `work` for the next free worker, or for the worker that waits for it.
+    ///
+    /// Never waits for a worker. After a shutdown, in a broken pool, or if not even one thread can
+    /// be started, the future has failed already and the work is dropped unrun.
+    ///
+    /// # Wakes
+    /// An idle worker, unless one is on its way.
+    ///
+    /// # Examples
+    /// A pool of one thread, and a task that waits for another:
+    /// ```
+    /// use concurrent_explained::ThreadPool;
+    /// use std::sync::Arc;
+    ///
+    /// let pool = Arc::new(ThreadPool::new(1)?);
+    /// let again = pool.clone();
+    /// let outer = pool.spawn(move || again.spawn(|| 20).result().map(|inner| inner + 1));
+    /// assert_eq!(outer.result()?, Ok(21));
+    /// # Ok::<(), concurrent_explained::Error>(())
+    /// ```
+    pub fn spawn<T, F>(&self, work: F) -> Future<'static, T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let (job, future) = task(self.shared.home, work);
+        if let Err((job, error)) = self.shared.backlog.push(job, |number| self.start(number)) {
+            job.fail(error);
+        }
+        future
+    }
+
+    /// Starts worker `number`. Called under the backlog's lock, before the job is queued: between a
+    /// queued job and a start that fails there would be a moment in which the job is refused and
+    /// may run all the same.
+    fn start(&self, number: usize) -> io::Result<()> {
+        let shared = self.shared.clone();
+        let mut thread = thread::Builder::new().name(format!("{}_{number}", shared.name));
+        if let Some(bytes) = shared.stack_size {
+            thread = thread.stack_size(bytes);
+        }
+        self.threads.lock().unwrap().push(thread.spawn(move || shared.work(number))?);
+        Ok(())
+    }
+
+    /// Accepts no further work, runs everything queued, and waits for it. So does `Drop`.
+    ///
+    /// # Blocks
+    /// Until every worker has ended; every caller, however many there are. Called on one of the
+    /// pool's own workers it does not wait: the worker cannot end before its task does.
+    pub fn shutdown(&self) {
+        self.shared.backlog.close(Error::ShutDown);
+        self.join();
+    }
+
+    /// Accepts no further work, cancels what nobody has begun, and waits for the rest. So does
+    /// `Drop` while a panic unwinds its thread. No later call takes the cancelling back.
+    ///
+    /// # Blocks
+    /// As [`ThreadPool::shutdown`].
+    ///
+    /// # Wakes
+    /// Everyone who waits for a cancelled task. Its callbacks run here.
+    pub fn shutdown_now(&self) {
+        self.shared.end(Error::ShutDown, &Error::Cancelled);
+        self.join();
+    }
+
+    /// Accepts no further work and does not wait, now or in `Drop`, not even an unwinding one: what
+    /// is queued runs as long as the process lives.
+    pub fn detach(&self) {
+        self.shared.backlog.close(Error::ShutDown);
+        self.detached.store(true, Ordering::Relaxed);
+    }
+
+    fn join(&self) {
+        if self.shared.home.is_here() {
+            return; // this worker would wait for its own end; and the others may wait for news from its task
+        }
+        // I6: joining under the lock makes a second caller wait as long as the first. No worker
+        // wants this lock any more: only `start` takes it, and a closed backlog starts nobody.
+        for thread in self.threads.lock().unwrap().drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// [`ThreadPool::shutdown`], or [`ThreadPool::shutdown_now`] while a panic unwinds this thread, or
+/// neither after [`ThreadPool::detach`].
+impl Drop for ThreadPool {
+    fn drop(&mut self) {
+        if self.detached.load(Ordering::Relaxed) {
+            return;
+        }
+        if thread::panicking() { self.shutdown_now() } else { self.shutdown() }
+    }
+}
+
+impl Shared {
+    /// The life of worker `me`.
+    fn work(&self, me: usize) {
+        // Before any foreign code: an initializer that shuts the pool down must not join its own
+        // thread.
+        self.home.settle();
+        if let Err(cause) = self.initialize() {
+            let broken = Error::Broken { cause };
+            report("a worker's initializer", Err(broken.clone()));
+            return self.end(broken.clone(), &broken);
+        }
+        while let Some((job, counted)) = self.backlog.next(me) {
+            // (2), (3) I2: told after the callbacks, which are work, and before the news. Told
+            // after the news, the next `spawn` of whoever heard it would find this worker busy and
+            // start another.
+            let idle_again = || self.backlog.idle_again();
+            let ran = contain(|| {
+                job.run(counted.then_some(&idle_again));
+                drop(job); // perhaps the last owner of a result: a foreign drop, and before the next job, not after
+            });
+            report("the drop of a result", ran);
+        }
+    }
+
+    fn initialize(&self) -> Result<(), String> {
+        let Some(initializer) = &self.initializer else { return Ok(()) };
+        contain(initializer).unwrap_or_else(|panic| Err(panic.to_string()))
+    }
+
+    /// Closes the backlog because of `why`, and ends every job in it with `error`.
+    fn end(&self, why: Error, error: &Error) {
+        // First closed, then drained: a job that came between the two would belong to nobody (I1).
+        // And whoever sees a future fail finds the pool closed.
+        self.backlog.close(why);
+        for job in self.backlog.drain() {
+            job.fail(error.clone());
+        }
+    }
+}
+
+impl Builder {
+    /// The most threads there will be. At least 1.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = workers;
+        self
+    }
+
+    /// Threads are named `name_0`, `name_1`, … in the order of their start. (Linux shows the first
+    /// 15 bytes.)
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// The stack of each thread, in bytes; Rust's default is 2 MiB. A small one needs tasks that
+    /// nest little: a task that waits runs others on top of its own frames, 128 deep before the
+    /// next gets a fresh stack, of the default size.
+    pub fn stack_size(mut self, bytes: usize) -> Self {
+        self.stack_size = Some(bytes);
+        self
+    }
+
+    /// Runs in each worker before its first task. If it fails or panics, the pool is broken: what
+    /// is queued and what comes later fails with its reason.
+    pub fn initializer(
+        mut self,
+        run: impl Fn() -> Result<(), String> + Send + Sync + 'static,
+    ) -> Self {
+        self.initializer = Some(Box::new(run));
+        self
+    }
+
+    /// Makes the pool. No thread starts before the first task.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if there are to be no workers, or if the name contains a zero byte.
+    pub fn build(self) -> Result<ThreadPool, Error> {
+        static POOLS: AtomicUsize = AtomicUsize::new(0);
+        let refused = |reason: &str| Err(Error::Refused { reason: reason.into() });
+        if self.workers == 0 {
+            return refused("a pool needs at least one worker");
+        }
+        if self.name.as_ref().is_some_and(|name| name.contains('\0')) {
+            return refused("the name of a thread contains no zero byte"); // starting one would panic
+        }
+        let name = self
+            .name
+            .unwrap_or_else(|| format!("ThreadPool-{}", POOLS.fetch_add(1, Ordering::Relaxed)));
+        let shared = Shared {
+            backlog: Backlog::new(self.workers),
+            home: Home::new(),
+            name,
+            stack_size: self.stack_size,
+            initializer: self.initializer,
+        };
+        Ok(ThreadPool {
+            shared: Arc::new(shared),
+            threads: Mutex::default(),
+            detached: AtomicBool::new(false),
+        })
+    }
+}
+
+impl fmt::Debug for ThreadPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ThreadPool").field("name", &self.shared.name).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("workers", &self.workers)
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}

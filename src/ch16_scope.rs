@@ -1,0 +1,270 @@
+//! # 16 · Scope — the closure shape that makes borrowing sound
+//!
+//! Needs: ch07, ch10.   Reading time: 10 min.
+//! Run it: cargo run --example ch16_scope
+//!
+//! ## Why
+//!
+//! The tasks of a thread pool must be `'static`: a pool cannot know when the data they would borrow
+//! goes away. So a pool sorts a copy, or an `Arc`, never the slice on the caller's stack. What is
+//! missing is a promise that every task has ended before that slice can be touched again.
+//!
+//! ## Picture
+//!
+//! ```text
+//!   let mut data = vec![..];          'env: what outlives the call of `scope`
+//!   scope(2, |pool| {            ──┐
+//!       pool.spawn(|| .. data ..)  │  body: here, beside two workers
+//!   })                           ──┤
+//!     (1) the body is over         │  (2) the last task ends: the queue closes
+//!     (3) the workers have ended ──┘
+//!   data.push(..)                     borrowed no longer
+//!
+//!                              │ task not started   task running   at the end
+//!   ───────────────────────────┼───────────────────────────────────────────────
+//!   body returns               │ runs               ends           its value
+//!   body panics                │ Cancelled          ends           its panic
+//!   task panics, future read   │ runs               ends           body's value
+//!   task panics, nobody read   │ runs               ends           a panic
+//!   spawn after the end        │ ShutDown           –              –
+//! ```
+//!
+//! ## Promises
+//!
+//! - I1: when `scope` returns or unwinds, no task runs any more and none will, those included that
+//!   were spawned by tasks.
+//! - I2: while the body or a task is under way, what it spawns runs. (If the body panicked: no more.)
+//! - I3: a failure that nobody has read by the end of the scope panics there, after all tasks ended.
+//! - I4: a worker that waits for an unstarted task of its own scope runs it, as in a thread pool.
+//! - All workers are started at once, and end with the scope: about 40 µs each.
+//! - Not promised: an end, if a task waits for news that only comes after the scope. And a ring of
+//!   waits stays one: a pool's worker in a scope whose task waits for that pool's only worker.
+//!
+//! ## The trap
+//!
+//! To let a guard do the waiting in its `Drop`. No unsafe code is needed to step around that:
+//!
+//! ```
+//! # use std::cell::Cell;
+//! struct WaitsInDrop<'a>(&'a Cell<bool>);
+//!
+//! impl Drop for WaitsInDrop<'_> {
+//!     fn drop(&mut self) {
+//!         self.0.set(true); // here it would wait for the threads that borrow
+//!     }
+//! }
+//!
+//! let waited = Cell::new(false);
+//! std::mem::forget(WaitsInDrop(&waited));
+//! assert!(!waited.get()); // the borrow is over, the threads are not
+//! ```
+//!
+//! The standard library had such a guard and took it back before Rust 1.0. A function that calls a
+//! closure leaves the caller nothing to forget: it returns after the wait, or not at all. The rest
+//! is types. A task cannot borrow from the body, which ends before it:
+//!
+//! ```compile_fail,E0597
+//! concurrent_explained::scope(2, |pool| {
+//!     let inside = vec![1, 2, 3];
+//!     let borrowed = &inside;
+//!     let _ = pool.spawn(move || borrowed.len());
+//! });
+//! ```
+//!
+//! and a future, which may still hold the work it borrows for, cannot outlive the data:
+//!
+//! ```compile_fail,E0597
+//! let future = {
+//!     let data = vec![1, 2, 3];
+//!     concurrent_explained::scope(2, |pool| pool.spawn(|| data.len()))
+//! };
+//! future.result();
+//! ```
+//!
+//! and two tasks cannot share what one of them changes:
+//!
+//! ```compile_fail,E0499
+//! let mut data = vec![1, 2, 3];
+//! concurrent_explained::scope(2, |pool| {
+//!     let _ = pool.spawn(|| data.push(4));
+//!     let _ = pool.spawn(|| data.push(5));
+//! });
+//! ```
+//!
+//! ## Elsewhere
+//!
+//! - std: `thread::scope`, a thread for each task; it is what keeps our promise underneath.
+//! - rayon: `scope`, on the global pool, without results; tasks get the scope as an argument.
+//! - Python and Java need no such thing: their closures keep alive what they use.
+//!
+//! ## Try
+//!
+//! 1. Predict: the body returns a future. Is it `done` when `scope` has returned, and always?
+//! 2. Break: let `under_way` start at zero. Which scope refuses its second task?
+//! 3. Extend: write `largest(items, workers)`, the largest of a borrowed slice, a task for each part.
+
+use super::ch07_queue::Queue;
+use super::ch10_future::{Error, Future, Home, Job, contain, report, task};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::{fmt, mem, thread};
+
+/// Runs `body` beside `workers` threads (at least one) whose tasks may borrow whatever outlives the
+/// call.
+///
+/// # Blocks
+/// Until `body` and every task have ended, the tasks that tasks have spawned included.
+///
+/// # Panics
+/// With `body`'s panic, after what was not started has been cancelled; or, at the end of it all, if
+/// a task panicked and nobody read its future; or, before `body`, if not even one thread can be
+/// started.
+///
+/// # Examples
+/// ```
+/// use concurrent_explained::scope;
+///
+/// let mut words = vec!["news", "lock", "end"];
+/// let (front, back) = words.split_at_mut(2);
+/// let lengths = scope(2, |pool| {
+///     let lengths = pool.spawn(|| back.iter().map(|word| word.len()).sum::<usize>());
+///     let sorted = pool.spawn(|| front.sort());
+///     sorted.result().and(lengths.result())
+/// });
+/// assert_eq!(lengths, Ok(3));
+/// assert_eq!(words, ["lock", "news", "end"]);
+/// ```
+pub fn scope<'env, R>(workers: usize, body: impl FnOnce(&Scope<'env>) -> R) -> R {
+    let scope = Scope { shared: Arc::new(Shared::default()) };
+    let value = thread::scope(|threads| {
+        // First of all: whatever unwinds from here on, the workers that have started hear of the
+        // end. Else they would wait for ever, and `thread::scope` for them.
+        let mut over = BodyOver { shared: &scope.shared, cut_short: true };
+        for number in 0..workers.max(1) {
+            let started = thread::Builder::new().spawn_scoped(threads, || scope.shared.work());
+            if let Err(cause) = started {
+                assert!(number > 0, "a scope could not start any worker: {cause}");
+                break; // those there are will get to it
+            }
+        }
+        let value = body(&scope);
+        over.cut_short = false;
+        value
+    }); // (3)
+    let unsettled = mem::take(&mut *scope.shared.unsettled.lock().unwrap());
+    assert!(
+        unsettled.iter().all(|job| job.is_settled()),
+        "a scoped task panicked, and nobody read its future" // I3
+    );
+    value
+}
+
+/// A handle on the workers of a [`scope`]; a task that spawns tasks takes a clone along.
+#[derive(Clone)]
+pub struct Scope<'env> {
+    shared: Arc<Shared<'env>>,
+}
+
+struct Shared<'env> {
+    jobs: Queue<Arc<dyn Job + 'env>>,
+    home: Home,
+    /// The body counts as one, each task that has been queued and not left the worker that took it
+    /// out as another. At zero nobody is left who could spawn, and the queue closes.
+    under_way: AtomicUsize,
+    /// Tasks whose failure nobody had read when their worker left them: perhaps somebody still will.
+    unsettled: Mutex<Vec<Arc<dyn Job + 'env>>>,
+}
+
+impl<'env> Scope<'env> {
+    /// Queues `work`, which may borrow whatever outlives the call of [`scope`].
+    ///
+    /// On a handle that has outlived its scope, or after the body has panicked, the future has
+    /// failed already with [`Error::ShutDown`] and the work is dropped unrun.
+    ///
+    /// # Wakes
+    /// One idle worker.
+    ///
+    /// # Examples
+    /// ```
+    /// use concurrent_explained::scope;
+    ///
+    /// let sum = scope(1, |pool| {
+    ///     let pool = pool.clone();
+    ///     let outer = pool.clone().spawn(move || pool.spawn(|| 20).result().map(|inner| inner + 1));
+    ///     outer.result()
+    /// });
+    /// assert_eq!(sum, Ok(Ok(21)));
+    /// ```
+    pub fn spawn<T, F>(&self, work: F) -> Future<'env, T>
+    where
+        F: FnOnce() -> T + Send + 'env,
+        T: Send + 'env,
+    {
+        let (job, future) = task(self.shared.home, work);
+        // I2: counted before it can be seen, so it cannot end before it began. A refused one stays
+        // counted: the queue is closed already, and the count has nothing left to say.
+        self.shared.under_way.fetch_add(1, Ordering::Relaxed);
+        if let Err(refused) = self.shared.jobs.push(job) {
+            refused.item.fail(Error::ShutDown);
+        }
+        future
+    }
+}
+
+impl Default for Shared<'_> {
+    fn default() -> Self {
+        Shared {
+            jobs: Queue::unbounded(),
+            home: Home::new(),
+            under_way: AtomicUsize::new(1),
+            unsettled: Mutex::default(),
+        }
+    }
+}
+
+impl Shared<'_> {
+    /// The life of a worker.
+    fn work(&self) {
+        self.home.settle();
+        for job in &self.jobs {
+            report("the drop of a result", contain(|| job.run(None)));
+            // Not ended counts too: a worker that waited for it may be in the middle of it.
+            if !job.is_settled() {
+                self.unsettled.lock().unwrap().push(job);
+            }
+            self.one_over(); // after the job: what it spawned is counted by then (I2)
+        }
+    }
+
+    fn one_over(&self) {
+        // Release and acquire: whoever counts down to zero comes after all that the others did.
+        if self.under_way.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.jobs.close(); // (2)
+        }
+    }
+}
+
+/// (1) The end of the body, reached or unwound.
+struct BodyOver<'a, 'env> {
+    shared: &'a Shared<'env>,
+    /// Not `thread::panicking()`: that also holds for a scope that is opened by a `Drop` during
+    /// another panic.
+    cut_short: bool,
+}
+
+impl Drop for BodyOver<'_, '_> {
+    fn drop(&mut self) {
+        if self.cut_short {
+            for job in self.shared.jobs.close_now() {
+                job.fail(Error::Cancelled);
+            }
+        }
+        self.shared.one_over();
+    }
+}
+
+impl fmt::Debug for Scope<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope").field("jobs", &self.shared.jobs).finish_non_exhaustive()
+    }
+}
