@@ -15,7 +15,7 @@ use std::thread;
 use concurrent_explained::ch19_wire::{Decoded, Reader, Wire, to_line};
 use concurrent_explained::ch21_protocol::{ErrKind, Incoming, Lines, Message, VERSION};
 use concurrent_explained::ch22_worker::{LOOKAHEAD, Tasks, worker_mark};
-use support::watchdog;
+use support::process_watchdog as watchdog;
 
 fn square(n: u64) -> u64 {
     n.checked_mul(n).expect("it fits")

@@ -24,7 +24,7 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier, Mutex};
 use std::time::{Duration, Instant};
 use std::{env, fs, panic, thread};
-use support::{until, watchdog};
+use support::{process_until as until, process_watchdog as watchdog};
 
 // ---- the workers ------------------------------------------------------------------------------------------------
 

@@ -25,7 +25,7 @@ use concurrent_explained::{
 };
 use concurrent_explained::{as_completed, each, map_windowed, promise, wait};
 use door::{Door, Guest, stand_at};
-use support::until;
+use support::process_until as until;
 
 /// What the contract needs besides the trait.
 trait Pool: Executor + Debug + Send + Sync + 'static {

@@ -20,7 +20,7 @@ use concurrent_explained::ch27_square_sum::{LARGEST, run, square, square_sum, ta
 use concurrent_explained::{
     Error, Executor, Future, ProcessPool, Tasks, ThreadPool, Wire, as_completed, promise,
 };
-use support::{until, watchdog};
+use support::{process_until as until, process_watchdog as watchdog};
 
 /// The file of the example. `cargo test --test ch27_square_sum` does not build it, so this does.
 fn file() -> &'static PathBuf {

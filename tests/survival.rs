@@ -30,7 +30,7 @@ use concurrent_explained::ch19_wire::{Decoded, Reader, to_line};
 use concurrent_explained::ch25_process_pool::Builder;
 use concurrent_explained::{Error, Future, ProcessPool, Tasks, Wire, as_completed};
 use door::{Door, Guest, stand_at};
-use support::{until, watchdog};
+use support::{process_until as until, process_watchdog as watchdog};
 
 /// How soon a worker is gone after its parent: a second is promised, and a machine that does other things gets five.
 const SOON: Duration = Duration::from_secs(5);

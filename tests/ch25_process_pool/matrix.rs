@@ -1,7 +1,7 @@
 //! Thirteen ways to go wrong, at eight moments: a table of what must come of each, and one loop that tries them all.
 
 use super::rogue::{self, DEEDS, Deed, MIB, MOMENTS, Moment, myself};
-use crate::support::{until, watchdog};
+use crate::support::{process_until as until, process_watchdog as watchdog};
 use concurrent_explained::{Error, Future, ProcessPool, Tasks};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::{env, fs, thread};
 
-use crate::support::watchdog;
+use crate::support::process_watchdog as watchdog;
 
 /// Holds the name of the test in its own process.
 const ALONE: &str = "TEST_ALONE";
