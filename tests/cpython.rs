@@ -1,9 +1,9 @@
 //! The map from CPython's own tests to ours.
 //!
-//! CPython, 3.13 and newer, has tests for its `concurrent.futures`, its locks and its queues. Each of
-//! those cases is in the table below: a test here says in a comment that it covers the case, or the
-//! table says why there is nothing to test. Cases of a mixin are named after the mixin, since all its
-//! instances share them.
+//! CPython, 3.13 and newer, has tests for its `concurrent.futures`, its locks and its queues. Each
+//! of those cases is in the table below: a test here says in a comment that it covers the case, or
+//! the table says why there is nothing to test. Cases of a mixin are named after the mixin, since
+//! all its instances share them.
 //!
 //! See the whole map: `cargo test --test cpython -- --nocapture`.
 
@@ -375,8 +375,8 @@ fn every_case_of_cpython_has_a_test_or_a_reason() {
     assert!(complaints.is_empty(), "\n\n{}\n", complaints.join("\n"));
 }
 
-/// Finds the cases that the comments in a file of tests name. Such a comment stands on lines of its own,
-/// right above a function or inside of it.
+/// Finds the cases that the comments in a file of tests name. Such a comment stands on lines of its
+/// own, right above a function or inside of it.
 fn collect(file: &str, source: &str, mentions: &mut Mentions) {
     let (mut function, mut comment) = ("", String::new());
     for line in source.lines() {
@@ -439,7 +439,8 @@ fn complaints(table: &[(&str, Verdict)], mentions: &Mentions) -> Vec<String> {
     complaints
 }
 
-/// The whole table for a reader: each case, its verdict, and its tests or the reason why it has none.
+/// The whole table for a reader: each case, its verdict, and its tests or the reason why it has
+/// none.
 fn map(table: &[(&str, Verdict)], mentions: &Mentions) -> String {
     let width = table.iter().map(|(case, _)| case.len()).max().unwrap_or_default();
     let line = |(case, verdict): &(&str, Verdict)| {

@@ -19,8 +19,8 @@ mod sleeping_barber {
     //! - Rule: a barber sleeps while nobody is there; who finds no free chair to wait in goes away.
     //! - Trap: the barber looks, sees nobody, and before he sleeps a customer sits down: both wait.
     //!   And news for "a customer" may wake the wrong one, who leaves as he came.
-    //! - Idea: the row of chairs is a queue: a place to wait, news for the barber, and an order. Each
-    //!   customer brings an event of his own.
+    //! - Idea: the row of chairs is a queue: a place to wait, news for the barber, and an order.
+    //!   Each customer brings an event of his own.
 
     use super::*;
 
@@ -104,11 +104,11 @@ mod sleeping_barber {
 
 mod water {
     //! An exercise of Berkeley's operating systems course, after Andrews, 1991.
-    //! - Rule: two hydrogen atoms and one oxygen atom bond, and all three have bonded before any atom
-    //!   of the next molecule bonds.
+    //! - Rule: two hydrogen atoms and one oxygen atom bond, and all three have bonded before any
+    //!   atom of the next molecule bonds.
     //! - Trap: a fast atom bonds, comes again and is counted into the molecule it has left.
-    //! - Idea: two seats and one seat round a barrier for three. The seats give the ratio, the barrier
-    //!   the moment; the seat is kept until the atom has bonded.
+    //! - Idea: two seats and one seat round a barrier for three. The seats give the ratio, the
+    //!   barrier the moment; the seat is kept until the atom has bonded.
 
     use super::*;
 

@@ -1,4 +1,5 @@
-//! Puzzles of the field, solved with the primitives of chapters 01 to 07: who may use what, and when.
+//! Puzzles of the field, solved with the primitives of chapters 01 to 07: who may use what, and
+//! when.
 //!
 //! Each module is one puzzle: the rule, the trap, the idea, then a solution to copy, then its exam.
 //! Allen B. Downey's *The Little Book of Semaphores* tells most of them, and many more.
@@ -146,8 +147,8 @@ mod dining_philosophers {
         (who, (who + 1) % 5)
     }
 
-    /// Cure 1. Who waits for the highest wanted fork waits for somebody who eats: if its holder waited
-    /// too, it would want a higher one still.
+    /// Cure 1. Who waits for the highest wanted fork waits for somebody who eats: if its holder
+    /// waited too, it would want a higher one still.
     fn lower_first(who: usize) -> Reach {
         let (left, right) = left_first(who);
         (left.min(right), left.max(right))
@@ -220,8 +221,8 @@ mod dining_philosophers {
         Eats,
     }
 
-    /// Forces the moment of the trap: nobody reaches for the second fork before all have reached for
-    /// the first, and nobody puts a fork down before all have tried.
+    /// Forces the moment of the trap: nobody reaches for the second fork before all have reached
+    /// for the first, and nobody puts a fork down before all have tried.
     fn worst_moment(reaches: &[Reach]) -> Vec<Hands> {
         let (table, all) = (Table::default(), Barrier::new(reaches.len()).unwrap());
         crew(reaches.len(), |who| {

@@ -1,4 +1,5 @@
-//! Chapter 19, the room `records`: names in any order, unknown ones skipped, missing ones null; and every other type comes back as it went.
+//! Chapter 19, the room `records`: names in any order, unknown ones skipped, missing ones null; and
+//! every other type comes back as it went.
 
 mod support;
 

@@ -1,7 +1,8 @@
-//! Chapter 25 once more: nobody is left behind, nobody is stuck at a pipe, whoever dies and whenever. What is left is
-//! counted by the operating system: `/proc`.
+//! Chapter 25 once more: nobody is left behind, nobody is stuck at a pipe, whoever dies and
+//! whenever. What is left is counted by the operating system: `/proc`.
 //!
-//! Each test runs in a process of its own, so that what it counts is its own. Some of those are killed on the way.
+//! Each test runs in a process of its own, so that what it counts is its own. Some of those are
+//! killed on the way.
 
 #[path = "support/alone.rs"]
 mod alone;
@@ -32,7 +33,8 @@ use concurrent_explained::{Error, Future, ProcessPool, Tasks, Wire, as_completed
 use door::{Door, Guest, stand_at};
 use support::{process_until as until, process_watchdog as watchdog};
 
-/// How soon a worker is gone after its parent: a second is promised, and a machine that does other things gets five.
+/// How soon a worker is gone after its parent: a second is promised, and a machine that does other
+/// things gets five.
 const SOON: Duration = Duration::from_secs(5);
 const MIB: usize = 1 << 20;
 
@@ -153,7 +155,8 @@ fn parent() {
         "waiting" => (0..9).map(|_| pool.submit(stand_at, door)).collect(),
         "spinning" => (0..9).map(|_| pool.submit(spin_at, door)).collect(),
         "at a full pipe" => {
-            // The threads that read are held up in callbacks, so the workers get rid of nothing more.
+            // The threads that read are held up in callbacks, so the workers get rid of nothing
+            // more.
             for _ in 0..2 {
                 pool.submit(stand_at, door).add_done_callback(move |_| _ = stand_at(door));
             }
@@ -495,7 +498,8 @@ fn every_way_to_end_a_pool_leaves_nothing() {
     });
 }
 
-/// Starts a process that holds all three pipes for a long time, and tells which; or ends its own process after that.
+/// Starts a process that holds all three pipes for a long time, and tells which; or ends its own
+/// process after that.
 fn leave((end, file): (bool, String)) -> u32 {
     #[expect(clippy::zombie_processes, reason = "it is left behind on purpose")]
     let child = Command::new("sleep").arg("1000").spawn().unwrap();
@@ -529,7 +533,8 @@ fn a_grandchild_that_holds_the_pipes_holds_up_nobody() {
             pipe_holders.push(grandchild());
             pool.shutdown();
             assert_eq!(children(), []);
-            // What may still be there are the threads at the pipes. They end with the grandchildren.
+            // What may still be there are the threads at the pipes. They end with the
+            // grandchildren.
             assert!(pipe_holders.iter().all(|pid| state(pid.parse().unwrap()) == Some('S')));
             pipe_holders.iter().for_each(|pid| signal("KILL", pid));
             fs::remove_file(&file).unwrap();
@@ -583,7 +588,8 @@ fn a_megabyte_each_way_from_many_threads_and_memory_stays_in_bounds() {
 
 #[test]
 fn a_very_long_line_leaves_no_buffer_of_its_length_behind() {
-    // I4: a buffer keeps some room from one line to the next, not all it ever had. (Up to 32 MiB, malloc may keep it.)
+    // I4: a buffer keeps some room from one line to the next, not all it ever had. (Up to 32 MiB,
+    // malloc may keep it.)
     alone("a_very_long_line_leaves_no_buffer_of_its_length_behind", || {
         leaves_nothing(|| {
             let pool = pool(1);
@@ -625,8 +631,8 @@ fn mirror_command() -> Command {
 
 const MIRROR: &str = "mirror-worker";
 
-/// A worker written without this crate, and the worst there is for a pipe: it sends each argument back as its result
-/// while it is still reading it.
+/// A worker written without this crate, and the worst there is for a pipe: it sends each argument
+/// back as its result while it is still reading it.
 #[test]
 fn mirror() {
     if env::args().nth(1).is_none_or(|argument| argument != MIRROR) {
@@ -654,7 +660,8 @@ fn mirror() {
     process::exit(0);
 }
 
-/// A string of so many equal letters: quick to write and to read, even in a build that is not optimized.
+/// A string of so many equal letters: quick to write and to read, even in a build that is not
+/// optimized.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Letters(usize);
 
@@ -936,7 +943,8 @@ fn soak(length: Duration) {
                         thread::yield_now();
                         continue;
                     };
-                    // Three starts in one seat that come to nothing break the pool, so most of the victims have answered.
+                    // Three starts in one seat that come to nothing break the pool, so most of the
+                    // victims have answered.
                     let has_answered = seen.alive.lock().unwrap().contains(pid);
                     since_start = if has_answered { since_start + 1 } else { 0 };
                     if !has_answered && since_start < 8 {
@@ -973,7 +981,8 @@ fn soak(length: Duration) {
         kills.load(Ordering::Relaxed),
         begun.len()
     ));
-    // I1: each has one end, its callback ran once, no task was begun twice, and what the outcome says is true.
+    // I1: each has one end, its callback ran once, no task was begun twice, and what the outcome
+    // says is true.
     assert_eq!(ends.values().sum::<u64>(), total);
     let told = seen.told.lock().unwrap();
     assert!(told.len() as u64 == total && told.values().all(|times| *times == 1));
@@ -991,7 +1000,8 @@ fn each_task_ends_once_while_workers_die() {
     alone(SOAK, move || soak(Duration::from_millis(length)));
 }
 
-/// `cargo test --test survival -- --ignored --nocapture`; `SURVIVAL_SECONDS` says how long, if not ten.
+/// `cargo test --test survival -- --ignored --nocapture`; `SURVIVAL_SECONDS` says how long, if not
+/// ten.
 #[test]
 #[ignore = "a soak of ten seconds; the test above is its short form"]
 fn each_task_ends_once_while_workers_die_for_long() {
@@ -1067,8 +1077,9 @@ fn a_worker_in_node() {
 
 #[test]
 fn every_tenth_task_ends_its_process() {
-    // Try 1: 90 results, 10 errors, 10 processes: an eleventh would have nothing to do. `max_deaths(5)` changes nothing,
-    // for there are answers between the deaths. Ten in a row are one too many: the pool breaks at the tenth.
+    // Try 1: 90 results, 10 errors, 10 processes: an eleventh would have nothing to do.
+    // `max_deaths(5)` changes nothing, for there are answers between the deaths. Ten in a row are
+    // one too many: the pool breaks at the tenth.
     alone("every_tenth_task_ends_its_process", || {
         let pool = builder(1).max_deaths(5).build().unwrap();
         let futures: Vec<_> = (0..100).map(|n| pool.submit(risky, n)).collect();
@@ -1088,8 +1099,9 @@ fn every_tenth_task_ends_its_process() {
     });
 }
 
-// Try 3: the call may be made again, so the argument must be there again. Only `Died` says that another worker may have
-// better luck: a panic, a limit or a refusal comes again, and who cancels or kills does not want the task.
+// Try 3: the call may be made again, so the argument must be there again. Only `Died` says that
+// another worker may have better luck: a panic, a limit or a refusal comes again, and who cancels
+// or kills does not want the task.
 fn persist<F, A, R>(pool: &ProcessPool, times: u32, function: F, argument: A) -> Result<R, Error>
 where
     F: Fn(A) -> R + Copy + Send + Sync + 'static,

@@ -27,16 +27,16 @@ pub(crate) fn one_name_in_four_places(book: &Book) -> Complaints {
 }
 
 /// No file is called like a chapter that the table does not know, and `src/` has nothing else but
-/// the rooms of its chapters.
+/// the files of its chapters.
 pub(crate) fn no_strangers(book: &Book) -> Complaints {
     let mut complaints = Complaints::new();
     for chapter in book.chapters {
         let code = code(&book.read(&book.source(chapter)));
-        let rooms = code.lines().filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';'));
-        let rooms: Vec<_> = rooms.map(|room| format!("{room}.rs")).collect();
+        let known = code.lines().filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';'));
+        let known: Vec<_> = known.map(|name| format!("{name}.rs")).collect();
         let mut strangers = book.names_in(&format!("src/{chapter}"));
-        strangers.retain(|file| file != "mod.rs" && !rooms.contains(file));
-        let complaint = |file| format!("src/{chapter}/{file}: is no `mod` of src/{chapter}.rs");
+        strangers.retain(|file| file != "mod.rs" && !known.contains(file));
+        let complaint = |file| format!("src/{chapter}/{file}: is no `mod` of src/{chapter}/mod.rs");
         complaints.extend(strangers.iter().map(complaint));
     }
     for directory in ["src", "examples", "tests"] {
@@ -127,24 +127,24 @@ fn files_that_the_table_does_not_know_are_strangers() {
 }
 
 #[test]
-fn rooms_that_no_chapter_declares_are_strangers() {
-    for (room, chapter) in [
+fn files_that_no_chapter_declares_are_strangers() {
+    for (file, chapter) in [
         ("src/ch03_pair/second.rs", "ch03_pair"),
         ("src/ch03_pair/first", "ch03_pair"),
         ("src/ch04_later/first.rs", "ch04_later"),
     ] {
         let miniature = Miniature::sound();
-        miniature.write(room, "//! A stranger.\n");
-        let complaint = format!("{room}: is no `mod` of src/{chapter}.rs");
+        miniature.write(file, "//! A stranger.\n");
+        let complaint = format!("{file}: is no `mod` of src/{chapter}/mod.rs");
         assert_eq!(no_strangers(&miniature.book), [complaint]);
     }
 }
 
 #[test]
-fn a_room_that_is_open_to_others_is_a_stranger() {
+fn a_file_that_is_open_to_others_is_a_stranger() {
     let miniature = Miniature::sound();
-    miniature.replace("src/ch03_pair.rs", "mod first;", "pub mod first;");
-    let complaint = "src/ch03_pair/first.rs: is no `mod` of src/ch03_pair.rs";
+    miniature.replace("src/ch03_pair/mod.rs", "mod first;", "pub mod first;");
+    let complaint = "src/ch03_pair/first.rs: is no `mod` of src/ch03_pair/mod.rs";
     assert_eq!(no_strangers(&miniature.book), [complaint]);
 }
 

@@ -19,6 +19,7 @@ impl Miniature {
             build: directory.path().join("target/debug"),
             chapters: &["ch01_lock", "ch02_event", "ch03_pair", "ch04_later"],
             not_built_yet: &["ch04_later"],
+            not_rewritten_yet: &[],
             commands: ["cargo run --example ch03_pair -- 2", "cargo test"],
             promise: "A pair of 2",
             patience: Duration::from_secs(60),
@@ -69,10 +70,12 @@ pub(crate) use broken;
 const FILES: &str = r#"
 === .ci/run
 cargo test
+=== CHANGELOG.md
+# Changes
 === .gitignore
 /target
 === .rustfmt.toml
-max_width = 110
+max_width = 100
 === Cargo.lock
 version = 4
 
@@ -91,7 +94,7 @@ Permitted.
 === README.md
 # Miniature
 
-It has a [lock](src/ch01_lock.rs), an [event](src/ch02_event.rs) and a [pair](src/ch03_pair.rs),
+It has a [lock](src/ch01_lock.rs), an [event](src/ch02_event.rs) and a [pair](src/ch03_pair/mod.rs),
 which is told [here](CHAPTERS.md#03--pair); there is [more](https://example.org/).
 
 ```sh
@@ -121,7 +124,7 @@ cargo test
 It needs `ch01_lock` and `miniature::ch02_event::Event`. Run `cargo run --example ch03_pair`, read
 `tests/ch03_pair.rs::both_are_there` and start your own as `src/chNN_name.rs`.
 
-[src](src/ch03_pair.rs), [example](examples/ch03_pair.rs), [test](tests/ch03_pair.rs)
+[src](src/ch03_pair/mod.rs), [example](examples/ch03_pair.rs), [test](tests/ch03_pair.rs)
 === src/lib.rs
 #![forbid(unsafe_code)]
 
@@ -131,28 +134,44 @@ pub mod ch03_pair;
 === src/ch01_lock.rs
 //! # 01 · Lock — it needs none
 //!
-//! Needs: nothing but std.   Reading time: 1 min.
-//! Run it: cargo run --example ch01_lock
+//! | needs | nothing but std |
+//! | --- | --- |
+//! | reading time | 1 min, exercises not counted |
+//! | run it | `cargo run --example ch01_lock` |
+//! | files | [example](../../../../examples/ch01_lock.rs), [test](../../../../tests/ch01_lock.rs), [the story](../../../../CHAPTERS.md) |
+//! | before, after | [02](../ch02_event/index.html) |
 //!
 //! ## Why
 //!
-//! Something comes first, and it never says `use crate::ch02_event`.
+//! Something comes first, and it never says `use super::ch02_event`.
+//!
+//! ## Try
+//!
+//! 1. Predict: what happens?
+//! 2. Break: take something away.
+//! 3. Extend: add something.
+
+// Part of concurrent-explained, MIT OR Apache-2.0.
 
 /// Nothing yet.
 pub struct Lock;
 
-/// Makes one.
+/// Makes one where its name is imported.
 #[macro_export]
 macro_rules! lock {
     () => {
-        $crate::ch01_lock::Lock
+        Lock
     };
 }
 === src/ch02_event.rs
 //! # 02 · Event — it has a picture
 //!
-//! Needs: nothing but std.   Reading time: 1 min.
-//! Run it: cargo run --example ch02_event
+//! | needs | nothing but std |
+//! | --- | --- |
+//! | reading time | 1 min, exercises not counted |
+//! | run it | `cargo run --example ch02_event` |
+//! | files | [example](../../../../examples/ch02_event.rs), [test](../../../../tests/ch02_event.rs), [the story](../../../../CHAPTERS.md) |
+//! | before, after | [01](../ch01_lock/index.html), [03](../ch03_pair/index.html) |
 //!
 //! ## Why
 //!
@@ -161,27 +180,44 @@ macro_rules! lock {
 //! ## Picture
 //!
 //! ```text
-//! clear --set()--> set
+//! clear --(1) set()--> set
 //! ```
+//!
+//! ## Promises
+//!
+//! - I1. It is set once.
 //!
 //! ## Try
 //!
-//! ```
-//! # let hidden = 1;
-//! assert_eq!(hidden, 1);
-//! ```
+//! 1. Predict: what happens?
+//! 2. Break: take something away.
+//! 3. Extend: add something.
+
+// Part of concurrent-explained, MIT OR Apache-2.0.
 
 /// Nothing yet.
-pub struct Event;
-=== src/ch03_pair.rs
+pub struct Event; // (1), and never again (I1)
+=== src/ch03_pair/mod.rs
 //! # 03 · Pair — it needs two
 //!
-//! Needs: ch01, ch02.   Reading time: 1 min.
-//! Run it: cargo run --example ch03_pair
+//! | needs | [01](super::ch01_lock), [02](super::ch02_event) |
+//! | --- | --- |
+//! | reading time | 1 min, exercises not counted |
+//! | run it | `cargo run --example ch03_pair` |
+//! | files | [example](../../../../examples/ch03_pair.rs), [test](../../../../tests/ch03_pair.rs), [the story](../../../../CHAPTERS.md) |
+//! | before, after | [02](../ch02_event/index.html) |
 //!
 //! ## Why
 //!
 //! One is not enough.
+//!
+//! ## Try
+//!
+//! 1. Predict: what happens?
+//! 2. Break: take something away.
+//! 3. Extend: add something.
+
+// Part of concurrent-explained, MIT OR Apache-2.0.
 
 mod first;
 
@@ -192,17 +228,19 @@ pub struct Pair {
     /// The first.
     pub lock: First,
     /// The second.
-    pub event: crate::ch02_event::Event,
+    pub event: super::ch02_event::Event,
 }
 === src/ch03_pair/first.rs
 //! What comes first in a pair.
 //!
 //! ```text
-//! clear --set()--> set
+//! clear --(1) set()--> set
 //! ```
 
+// Part of concurrent-explained, MIT OR Apache-2.0.
+
 /// A lock does.
-pub type First = crate::ch01_lock::Lock;
+pub type First = super::super::ch01_lock::Lock;
 === examples/ch01_lock.rs
 //! Look at the one line.
 //!
@@ -243,12 +281,20 @@ fn main() {
     println!("A pair of {}", std::env::args().nth(1).unwrap());
 }
 === tests/ch01_lock.rs
-#[test]
-fn it_locks() {}
+fn try_1_a() {}
+fn try_2_b() {}
+fn try_3_c() {}
 === tests/ch02_event.rs
 #[test]
-fn no_sleep_proves_it() {}
+fn i1_no_sleep_proves_it() {}
+fn try_1_a() {}
+fn try_2_b() {}
+fn try_3_c() {}
 === tests/ch03_pair.rs
 #[test]
 fn both_are_there() {} // all_are_there
+fn try_1_a() {}
+fn try_2_b() {}
+=== tests/ch03_pair/try_3.rs
+fn try_3_c() {}
 "#;

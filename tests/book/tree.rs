@@ -12,10 +12,11 @@ use std::{env, fs, iter, thread};
 pub(crate) type Complaints = Vec<String>;
 
 /// All that lies beside `Cargo.toml`.
-pub(crate) const TOP_LEVEL: [&str; 12] = [
+pub(crate) const TOP_LEVEL: [&str; 13] = [
     ".ci",
     ".gitignore",
     ".rustfmt.toml",
+    "CHANGELOG.md",
     "CHAPTERS.md",
     "Cargo.lock",
     "Cargo.toml",
@@ -37,6 +38,8 @@ pub(crate) struct Book {
     pub(crate) chapters: &'static [&'static str],
     /// The names of those that may be missing.
     pub(crate) not_built_yet: &'static [&'static str],
+    /// The names of those whose header still has an older form.
+    pub(crate) not_rewritten_yet: &'static [&'static str],
     /// The commands printed in the README.
     pub(crate) commands: [&'static str; 2],
     /// What the first command prints.
@@ -48,7 +51,7 @@ pub(crate) struct Book {
 /// A chapter that is there.
 pub(crate) struct Chapter {
     pub(crate) name: &'static str,
-    /// The file of its name. Behind it the rooms: the files in the directory of its name.
+    /// The file of its name, or `mod.rs` in the folder of its name and the other files there.
     pub(crate) files: Vec<File>,
 }
 
@@ -69,6 +72,20 @@ impl Book {
         self.root.join(path).exists()
     }
 
+    /// Whether a file still has an older form, and is not asked for the new one.
+    pub(crate) fn is_old(&self, path: &str) -> bool {
+        let waiting = self.not_rewritten_yet;
+        let is_page = path.ends_with(".md");
+        is_page && !waiting.is_empty() || waiting.iter().any(|chapter| path.contains(chapter))
+    }
+
+    /// The chapters that have the form which all are to share.
+    pub(crate) fn rewritten(&self) -> Vec<Chapter> {
+        let mut chapters = self.built();
+        chapters.retain(|chapter| !self.is_old(chapter.name));
+        chapters
+    }
+
     /// Where a chapter begins: in a file of its name, or in `mod.rs` beside its further files.
     pub(crate) fn source(&self, chapter: &str) -> String {
         let folder = format!("src/{chapter}/mod.rs");
@@ -80,10 +97,10 @@ impl Book {
         let names = self.chapters.iter().copied();
         let built = names.filter(|name| self.has(&self.source(name)));
         let chapters = built.map(|name| {
-            let mut rooms = self.names_in(&format!("src/{name}"));
-            rooms.retain(|room| room != "mod.rs");
-            let rooms = rooms.iter().map(|room| format!("src/{name}/{room}"));
-            let paths = iter::once(self.source(name)).chain(rooms);
+            let mut others = self.names_in(&format!("src/{name}"));
+            others.retain(|other| other != "mod.rs");
+            let others = others.iter().map(|other| format!("src/{name}/{other}"));
+            let paths = iter::once(self.source(name)).chain(others);
             let files = paths.map(|path| File { text: self.read(&path), path });
             Chapter { name, files: files.collect() }
         });
@@ -106,6 +123,14 @@ impl Book {
         let mut names: Vec<_> = names.map(|name| name.to_string_lossy().into()).collect();
         names.sort();
         names
+    }
+
+    /// All tests of one chapter: the file of its name and those in the folder of its name.
+    pub(crate) fn tests_of(&self, chapter: &str) -> String {
+        let folder = format!("tests/{chapter}");
+        let others = self.names_in(&folder).into_iter().map(|name| format!("{folder}/{name}"));
+        let paths = iter::once(format!("{folder}.rs")).chain(others);
+        paths.map(|path| self.read(&path)).collect()
     }
 
     /// The Rust files in some of the directories of the top level, at any depth.
@@ -159,10 +184,29 @@ impl Chapter {
         chapters.map(String::from).collect()
     }
 
+    /// The code lines of all its files: neither blank nor comment.
+    pub(crate) fn code_lines(&self) -> usize {
+        self.files.iter().map(|file| count(&file.text).0).sum()
+    }
+
+    /// The first file's name as a module path would have it is the chapter's; the others' are
+    /// theirs.
+    pub(crate) fn siblings(&self) -> Vec<&str> {
+        let names = self.files.iter().skip(1).map(|file| file.path.rsplit_once('/').unwrap().1);
+        names.map(|name| name.trim_end_matches(".rs")).collect()
+    }
+
     /// The `04` of `ch04_event`.
     pub(crate) fn number(&self) -> &'static str {
         number(self.name).expect("the table holds names of chapters")
     }
+}
+
+/// How many lines of code and how many of comment a file has.
+pub(crate) fn count(text: &str) -> (usize, usize) {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let (comments, code): (Vec<_>, Vec<_>) = lines.partition(|line| line.starts_with("//"));
+    (code.len(), comments.len())
 }
 
 /// All that a slow check has to complain about, in the order of the chapters. Two threads ask.

@@ -1,5 +1,5 @@
-//! A test in a process of its own: then its descriptors, its threads and its children can be counted, it can be
-//! killed, and what its workers print does not mix with the report of the tests.
+//! A test in a process of its own: then its descriptors, its threads and its children can be
+//! counted, it can be killed, and what its workers print does not mix with the report of the tests.
 
 #![allow(
     dead_code,
@@ -96,7 +96,8 @@ fn read_all(pipe: Option<&mut impl Read>) -> Vec<u8> {
     bytes
 }
 
-/// The state of a process as one letter, `Z` for one that is dead and not reaped; `None` if there is none.
+/// The state of a process as one letter, `Z` for one that is dead and not reaped; `None` if there
+/// is none.
 pub fn state(pid: u32) -> Option<char> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit_once(") ")?.1.chars().next()
@@ -139,8 +140,8 @@ fn memory(pid: u32, which: &str) -> u64 {
     line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok()).unwrap_or(0)
 }
 
-/// `program`, started so that Ctrl-C ends it: who runs the tests may have that signal ignored, which children inherit.
-/// `None`, said loudly, if this system cannot do that.
+/// `program`, started so that Ctrl-C ends it: who runs the tests may have that signal ignored,
+/// which children inherit. `None`, said loudly, if this system cannot do that.
 pub fn heedful(program: &Path) -> Option<Command> {
     let env = |program: &Path| {
         let mut command = Command::new("env");

@@ -93,8 +93,8 @@ pub fn watchdog_for<T: Send + 'static>(
     }
 }
 
-/// Waits until `fact` holds: for facts that another thread makes true and that have no news of their
-/// own ("three threads are waiting").
+/// Waits until `fact` holds: for facts that another thread makes true and that have no news of
+/// their own ("three threads are waiting").
 ///
 /// # Panics
 /// With `what` in the message if it does not hold within [`PATIENCE`].

@@ -1,4 +1,5 @@
-//! The stage of the puzzles: a crew of threads, and a place that notices when two of them are there.
+//! The stage of the puzzles: a crew of threads, and a place that notices when two of them are
+//! there.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard};
@@ -18,7 +19,8 @@ impl<T> Alone<T> {
     }
 }
 
-/// Gives up the processor at every 64th call. At every call, a test would be slow on a busy machine.
+/// Gives up the processor at every 64th call. At every call, a test would be slow on a busy
+/// machine.
 pub(crate) fn linger() {
     static CALLS: AtomicUsize = AtomicUsize::new(0);
     if CALLS.fetch_add(1, Relaxed).is_multiple_of(64) {
