@@ -18,6 +18,7 @@
 //! | 06 | [barrier](ch06_barrier) | [`Barrier`]: rounds that cannot overlap |
 //! | 07 | [queue](ch07_queue) | [`Queue`]: two kinds of waiters, and closing as news |
 //! | **II** | **Promising** | |
+//! | 08 | [oneshot](ch08_oneshot) | [`oneshot()`]: one value, once, or the news that there will be none |
 //! | 10 | [future](ch10_future) | [`Future`]: one state machine, first the work, then the result |
 //! | 11 | [wait](ch11_wait) | [`wait()`], [`as_completed`]: many futures, one queue of news |
 //! | **III** | **Threads** | |
@@ -44,6 +45,7 @@ pub mod ch05_semaphore;
 pub mod ch06_barrier;
 pub mod ch07_queue;
 
+pub mod ch08_oneshot;
 pub mod ch10_future;
 pub mod ch11_wait;
 
@@ -67,6 +69,7 @@ pub use ch04_event::Event;
 pub use ch05_semaphore::{BoundedSemaphore, OverRelease, Permit, Semaphore};
 pub use ch06_barrier::{Barrier, BarrierError, BrokenBy};
 pub use ch07_queue::{Pops, Queue, QueueError, Refused};
+pub use ch08_oneshot::{Receiver, Sender, oneshot};
 pub use ch10_future::{Death, Error, Future, Promise, promise, set_failure_hook};
 pub use ch11_wait::{AsCompleted, ReturnWhen, Unfinished, Waited, Within, as_completed, wait};
 pub use ch12_workers::{Workers, WorkersError};
