@@ -30,6 +30,7 @@
 //! | 19 | [wire](ch19_wire) | [`Wire`]: a value as one line of text |
 //! | 21 | [protocol](ch21_protocol) | the lines that parent and worker exchange |
 //! | 22 | [worker](ch22_worker) | [`Tasks`]: a process has no closures, so tasks have names |
+//! | 24 | [in_flight](ch24_in_flight) | [`InFlight`](ch24_in_flight::InFlight): what one worker has been sent, and who pays when it dies |
 //! | 25 | [process_pool](ch25_process_pool) | [`ProcessPool`]: pipes, the end of a file, and death as news |
 //! | **V** | **One interface** | |
 //! | 26 | [executor](ch26_executor) | [`Executor`]: what two different pools have in common |
@@ -57,6 +58,7 @@ pub mod ch17_map;
 pub mod ch19_wire;
 pub mod ch21_protocol;
 pub mod ch22_worker;
+pub mod ch24_in_flight;
 pub mod ch25_process_pool;
 
 pub mod ch26_executor;

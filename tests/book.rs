@@ -66,7 +66,6 @@ const NOT_BUILT_YET: &[&str] = &[
     "ch18_child",
     "ch20_records",
     "ch23_process",
-    "ch24_in_flight",
     "ch28_await",
     "ch29_timeline",
     "ch30_remote",
