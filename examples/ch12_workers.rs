@@ -1,17 +1,19 @@
-//! Two jobs that wait for each other on two threads. Look at `classic`: where does the guard of the
-//! lock die? Then look at what a panic costs, and at what `drop` waits for.
+//! Two jobs that wait for each other, on two threads. Look at `worker` in `classic`: where does the
+//! guard of the lock die? Then look at what a panic costs, and at what `drop` waits for.
 //!
 //! Expected output:
 //!
 //! ```text
 //! the classic pool: 2 threads, 0 of 2 jobs met the other
 //! Workers:          2 threads, 2 of 2 jobs met the other
-//! one worker, 10 jobs, every third one panics: 7 have run when `drop` returns
-//! the thread's owner is dropped in a job of its own: the job behind it still runs
-//! no threads: workers need at least one thread
+//! ten answers, where every third job panics: 1, 2, none, 4, 5, none, 7, 8, none, 10
+//! nobody reads an answer: when `drop` returns, 10 of 10 jobs have run
+//! the workers are dropped by a job of their own: the job behind it still runs
 //! ```
 
 use concurrent_explained::Workers;
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread::{self, JoinHandle};
@@ -22,32 +24,46 @@ type Job = Box<dyn FnOnce() + Send>;
 /// How long to wait in vain.
 pub(crate) const BRIEFLY: Duration = Duration::from_millis(100);
 
-/// Wrong: the guard lives as long as the `while let` it was made for, so it is held while the job runs.
-pub(crate) fn classic(threads: usize) -> impl Fn(Job) {
-    struct Pool(Option<mpsc::Sender<Job>>, Vec<JoinHandle<()>>);
-    impl Drop for Pool {
-        fn drop(&mut self) {
-            self.0 = None;
-            self.1.drain(..).for_each(|thread| thread.join().unwrap());
-        }
+/// The smallest version, as it is often written. One line of it is wrong.
+pub(crate) struct Classic(Option<mpsc::Sender<Job>>, Vec<JoinHandle<()>>);
+
+impl Classic {
+    pub(crate) fn new(threads: usize) -> Classic {
+        let (sender, receiver) = mpsc::channel::<Job>();
+        let receiver = Arc::new(Mutex::new(receiver));
+        let worker = |_| {
+            let receiver = receiver.clone();
+            thread::spawn(move || {
+                while let Ok(job) = receiver.lock().unwrap().recv() {
+                    job(); // the guard of the line above lives until here
+                }
+            })
+        };
+        Classic(Some(sender), (0..threads).map(worker).collect())
     }
-    let (sender, receiver) = mpsc::channel::<Job>();
-    let receiver = Arc::new(Mutex::new(receiver));
-    let worker = |_| {
-        let receiver = receiver.clone();
-        thread::spawn(move || {
-            while let Ok(job) = receiver.lock().unwrap().recv() {
-                job();
-            }
-        })
-    };
-    let pool = Pool(Some(sender), (0..threads).map(worker).collect());
-    move |job| pool.0.as_ref().unwrap().send(job).unwrap()
+
+    pub(crate) fn run(&self, job: Job) {
+        self.0.as_ref().unwrap().send(job).unwrap();
+    }
+}
+
+impl Drop for Classic {
+    fn drop(&mut self) {
+        self.0 = None;
+        self.1.drain(..).for_each(|thread| thread.join().unwrap());
+    }
+}
+
+pub(crate) fn classic(threads: usize) -> impl Fn(Job) {
+    let pool = Classic::new(threads);
+    move |job| pool.run(job)
 }
 
 pub(crate) fn ours(threads: usize) -> impl Fn(Job) {
-    let workers = Workers::new(threads).unwrap();
-    move |job| workers.run(job)
+    let workers = Workers::new(threads);
+    move |job| {
+        workers.run(job);
+    }
 }
 
 /// How many of two jobs meet: each waits until both are inside, or has no patience left.
@@ -74,43 +90,50 @@ pub(crate) fn met(run: impl Fn(Job), patience: Duration) -> usize {
     met.load(SeqCst)
 }
 
-fn main() {
-    println!("the classic pool: 2 threads, {} of 2 jobs met the other", met(classic(2), BRIEFLY));
-    println!(
-        "Workers:          2 threads, {} of 2 jobs met the other",
-        met(ours(2), Duration::MAX)
-    );
+fn tell() -> Result<String, std::fmt::Error> {
+    let mut story = String::new();
+    let (wrong, right) = (met(classic(2), BRIEFLY), met(ours(2), Duration::MAX));
+    writeln!(story, "the classic pool: 2 threads, {wrong} of 2 jobs met the other")?;
+    writeln!(story, "Workers:          2 threads, {right} of 2 jobs met the other")?;
 
     std::panic::set_hook(Box::new(|_| ())); // the panics below are meant
-    let ran = Arc::new(AtomicUsize::new(0));
-    let workers = Workers::new(1).unwrap();
-    for n in 1..=10 {
-        let ran = ran.clone();
-        workers.run(move || {
+    let workers = Workers::new(2);
+    let job = |n| {
+        move || {
             assert!(n % 3 > 0);
-            ran.fetch_add(1, SeqCst);
-        });
+            n
+        }
+    };
+    let answers: Vec<_> = (1..=10).map(|n| workers.run(job(n))).collect();
+    let answers = answers.into_iter().map(|answer| answer.recv());
+    let answers: Vec<_> =
+        answers.map(|answer| answer.map_or("none".into(), |n| n.to_string())).collect();
+    writeln!(story, "ten answers, where every third job panics: {}", answers.join(", "))?;
+
+    let ran = Arc::new(AtomicUsize::new(0));
+    for _ in 0..10 {
+        let ran = ran.clone();
+        workers.run(move || ran.fetch_add(1, SeqCst));
     }
     drop(workers);
-    println!(
-        "one worker, 10 jobs, every third one panics: {} have run when `drop` returns",
-        ran.load(SeqCst)
-    );
+    let ran = ran.load(SeqCst);
+    writeln!(story, "nobody reads an answer: when `drop` returns, {ran} of 10 jobs have run")?;
 
-    let workers = Arc::new(Workers::new(1).unwrap());
-    let (tell, hear) = mpsc::channel();
-    let (owner, (let_go, alone)) = (workers.clone(), mpsc::channel::<()>());
+    let workers = Arc::new(Workers::new(1));
+    let (last, (let_go, alone)) = (workers.clone(), mpsc::channel::<()>());
     workers.run(move || {
         let _ = alone.recv(); // until the other handle is gone
-        drop(owner);
+        drop(last);
     });
-    workers.run(move || tell.send("still runs").unwrap());
+    let behind = workers.run(|| "still runs");
     drop(workers);
     drop(let_go);
-    println!(
-        "the thread's owner is dropped in a job of its own: the job behind it {}",
-        hear.recv().unwrap()
-    );
+    let behind = behind.recv().unwrap_or("is lost");
+    writeln!(story, "the workers are dropped by a job of their own: the job behind it {behind}")?;
+    Ok(story)
+}
 
-    println!("no threads: {}", Workers::new(0).unwrap_err());
+fn main() -> Result<(), std::fmt::Error> {
+    let _ = io::stdout().write_all(tell()?.as_bytes()); // a reader that has left is no error
+    Ok(())
 }

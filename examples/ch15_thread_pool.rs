@@ -14,7 +14,7 @@
 //! detach          Ok(1)     Ok(2)       ShutDown
 //! ```
 
-use concurrent_explained::{Error, Queue, ThreadPool, Workers};
+use concurrent_explained::{Error, ThreadPool, Workers};
 use std::collections::HashSet;
 use std::sync::{Arc, Barrier};
 use std::thread;
@@ -22,16 +22,14 @@ use std::time::Duration;
 
 /// A job hands a second one to the same workers and waits for its answer, at most as long as this watchdog.
 fn a_job_that_waits_for_the_next(threads: usize) -> &'static str {
-    let workers = Arc::new(Workers::new(threads).unwrap());
-    let (first, second) = (Arc::new(Queue::unbounded()), Arc::new(Queue::unbounded()));
-    let (inner, answer) = (workers.clone(), first.clone());
-    workers.run(move || {
-        let tell = second.clone();
-        inner.run(move || tell.push(()).unwrap());
-        let heard = second.pop_timeout(Duration::from_millis(100));
-        answer.push(if heard.is_ok() { "heard" } else { "in vain" }).unwrap();
-    });
-    first.pop().unwrap()
+    let workers = Arc::new(Workers::new(threads));
+    let inner = workers.clone();
+    let first =
+        workers.run(move || match inner.run(|| ()).recv_timeout(Duration::from_millis(100)) {
+            Ok(_) => "heard",
+            Err(_) => "in vain",
+        });
+    first.recv().unwrap()
 }
 
 fn chain(pool: &Arc<ThreadPool>, length: u32) -> u32 {

@@ -1,43 +1,60 @@
-//! # 12 · Workers — who owns a thread
+//! # 12 · Workers — the owner of a thread is the one that can wait for its end
 //!
-//! Needs: ch07.   Reading time: 8 min.
-//! Run it: cargo run --example ch12_workers
+//! | needs | [08](super::ch08_oneshot) |
+//! | --- | --- |
+//! | reading time | 10 min, exercises not counted |
+//! | run it | `cargo run --example ch12_workers` |
+//! | files | [example](../../../../examples/ch12_workers.rs), [test](../../../../tests/ch12_workers.rs), [the story](../../../../CHAPTERS.md) |
+//! | before, after | [11](../ch11_wait/index.html), [13](../ch13_task/index.html) |
 //!
 //! ## Why
 //!
-//! A future says *what* will be there, and somebody has to make it so. Starting a thread for each
-//! piece of work costs more than most pieces are worth, and a thread that nobody waits for may die
-//! in the middle of one when `main` returns. So: few threads, kept, and one owner who sees them end.
+//! A future says that a value will be there, and some thread has to compute it. To start a thread
+//! for each value costs tens of microseconds, more than most values are worth; and a thread that
+//! nobody waits for is cut off in the middle when `main` returns. So: a few threads, kept, with one
+//! owner that sees them end. This is the smallest thread pool, and it answers.
+//!
+//! ## Steps
+//!
+//! 1. One channel of closures, its receiver behind a mutex, a few threads that receive. Fails
+//!    because of where the guard of that mutex lives: one job runs at a time. (In the example.)
+//! 2. The receiver is locked to take a job, and free while the job runs. Fails because the first
+//!    job that panics takes its thread along; so each job is caught.
+//! 3. A job with an answer sends it through chapter 08. A panic drops the sender, so the reader
+//!    hears of it with no further line.
+//! 4. `drop` closes the channel and joins the threads. Fails in a job of its own, which would wait
+//!    for itself; so there it does not wait.
 //!
 //! ## Picture
 //!
 //! ```text
-//!            run(job)
-//!   owner ─────(1)────▶ [ job  job  job ] ──pop──▶ worker_0  (2) run it,
-//!     │                        ▲          ──pop──▶ worker_1  then pop again
-//!     └──drop──(3) close ──────┘
-//!              (4) join ◀─────────────────────── `None`: the worker ends
+//!            run(work)
+//!   owner ─────(1)────▶ [ job  job  job ] ──(2)──▶ worker_0  (3) runs it,
+//!     │  ▲                     ▲          ──(2)──▶ worker_1      comes back
+//!     │  └─── Receiver ◀───────┼──────────(4) the answer, or none
+//!     └──drop──(5) close ──────┘
+//!              (6) join ◀──────────────── no job will come: the thread ends
 //!
 //!                         │ queued jobs   running jobs   waits for them
 //!   ──────────────────────┼────────────────────────────────────────────
 //!   drop on some thread   │ run           end            yes
 //!   drop on a worker      │ run           end            no
-//!   a job that panics     │ run           end            –
 //! ```
 //!
 //! ## Promises
 //!
-//! - I1: every job runs, once; jobs start in the order they came in.
-//! - I2: as many jobs run at once as there are threads. No lock is held while a job runs.
-//! - I3: a job that panics ends itself, not its worker. (`panic = "abort"` in a profile ends all.)
-//! - I4: `drop` returns when every job has run and every thread has ended; on one of its own
-//!   workers it returns at once, since that worker cannot end before its job does.
-//! - I5: all threads start, or none is left.
-//! - Not promised: an answer. What a job computes, and whether it panicked, is lost with it.
+//! - I1. Every job runs, once; jobs start in the order in which they came.
+//! - I2. As many jobs run at once as there are threads: no lock is held while a job runs.
+//! - I3. A job that panics costs its own answer, which is `None`, and no thread.
+//! - I4. `drop` returns when every job has run and every thread has ended. On one of its own
+//!   workers it returns at once, because that thread cannot end before its job does.
+//! - I5. All threads start, or none is left.
+//! - Not promised: an end, if a job waits for the answer of another job of the same workers. With
+//!   one worker nobody is left to compute it. Chapter 13 removes that.
 //!
 //! ## The trap
 //!
-//! The classic pool shares one receiver and writes its loop in one line:
+//! Many pools share one receiver, and write the loop of a worker in one line:
 //!
 //! ```no_run
 //! # use std::sync::{Mutex, mpsc::Receiver};
@@ -48,54 +65,49 @@
 //! # }
 //! ```
 //!
-//! It looks right, computes the right results, and runs one job at a time, whatever the number of
-//! threads. A test of the results cannot see it; two jobs that wait for each other can, and the
-//! example lets them. Here the lock is inside `pop`, and `pop` has returned.
+//! It looks right, computes the right results, and runs one job at a time, with any number of
+//! threads. A test of the results cannot see it. Two jobs that wait for each other can, and the
+//! example lets them.
 //!
 //! ## Elsewhere
 //!
-//! - The Rust Book's last chapter builds this pool; its loop takes the job in a line of its own.
+//! - The Rust Book's last chapter builds this pool, without answers; its loop binds the job first.
 //! - Python joins the threads of every pool when the program ends: one stuck job keeps it alive.
 //! - `std::thread::scope` owns threads for the length of one closure (chapter 16).
 //!
 //! ## Try
 //!
 //! 1. Predict: two workers, three jobs that meet at a barrier for three. What does `drop` do?
-//! 2. Break: call `job()` in `run` without catching. Run the tests with one worker, then with two:
-//!    which symptom is the worse one?
-//! 3. Extend: write `ask(&workers, work)`, which hands back where the value of `work` will be.
-//!    What does its reader see if `work` panics?
+//! 2. Break: in `work`, join the lines that take a job into one, as in the trap. Every answer stays
+//!    right. Which tests are red all the same?
+//! 3. Extend: write `run_all(&workers, jobs)`, which returns the answers in the order of the jobs.
+//!    Why must it hand all of them in before it waits for the first?
 
-use super::ch07_queue::Queue;
+// Part of concurrent-explained, MIT OR Apache-2.0.
+
+use super::ch08_oneshot::{Receiver, oneshot};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{self, JoinHandle};
-use std::{error, fmt, mem};
+use std::{fmt, mem};
 
 /// A fixed number of threads that run the closures they are given.
 ///
 /// # Examples
 /// ```
 /// use concurrent_explained::Workers;
-/// use std::sync::{Arc, atomic::{AtomicU32, Ordering}};
 ///
-/// let sum = Arc::new(AtomicU32::new(0));
-/// let workers = Workers::new(2)?;
-/// for n in 1..=10 {
-///     let sum = sum.clone();
-///     workers.run(move || {
-///         sum.fetch_add(n, Ordering::Relaxed);
-///     });
-/// }
-/// drop(workers); // returns when the last job has run
-/// assert_eq!(sum.load(Ordering::Relaxed), 55);
-/// # Ok::<(), concurrent_explained::WorkersError>(())
+/// let workers = Workers::new(2);
+/// let sum = workers.run(|| (1..=10).sum::<u32>());
+/// let lost = workers.run(|| -> u32 { std::panic::resume_unwind(Box::new("no answer")) });
+/// assert_eq!(sum.recv(), Some(55));
+/// assert_eq!(lost.recv(), None); // the job panicked
+/// drop(workers); // returns when the last job has run and the threads have ended
 /// ```
-#[derive(Debug)]
 pub struct Workers {
-    /// Shared with every worker. A worker pops; the handle pushes, and closes in `drop`.
-    jobs: Arc<Queue<Job>>,
-    /// Who holds these owns the threads: nobody else can wait for their end.
+    /// The way in. `None` only in `drop`: when it is gone, the channel is closed.
+    jobs: Option<mpsc::Sender<Job>>,
+    /// A handle is what one can wait for. They are here and nowhere else.
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -104,43 +116,52 @@ type Job = Box<dyn FnOnce() + Send>;
 impl Workers {
     /// Starts `count` threads, named `worker_0`, `worker_1`, …
     ///
-    /// # Errors
-    /// [`WorkersError::NoThreads`] for 0; [`WorkersError::NotStarted`] if the system refuses one.
-    pub fn new(count: usize) -> Result<Self, WorkersError> {
-        if count == 0 {
-            return Err(WorkersError::NoThreads);
-        }
-        let mut workers = Workers { jobs: Arc::default(), threads: Vec::new() };
+    /// # Panics
+    /// If `count` is 0, or if the system refuses a thread; those before it have ended then.
+    #[track_caller]
+    pub fn new(count: usize) -> Self {
+        assert!(count > 0, "workers need at least one thread");
+        let (sender, receiver) = mpsc::channel();
+        let receiver = Arc::new(Mutex::new(receiver));
+        let mut workers = Workers { jobs: Some(sender), threads: Vec::new() };
         for number in 0..count {
-            let jobs = workers.jobs.clone();
-            let thread = thread::Builder::new().name(format!("worker_{number}"));
-            let started = thread.spawn(move || jobs.pops().for_each(run));
-            // I5: an early return drops `workers`, and that ends the threads before this one.
-            workers.threads.push(started.map_err(|cause| {
-                let cause = cause.to_string();
-                WorkersError::NotStarted { number, cause }
-            })?);
+            let receiver = receiver.clone();
+            let builder = thread::Builder::new().name(format!("worker_{number}"));
+            // A panic here drops `workers`, and so ends the threads that have started (I5).
+            let started = builder.spawn(move || work(&receiver));
+            let refused = |cause| panic!("worker_{number} could not start: {cause}");
+            workers.threads.push(started.unwrap_or_else(refused));
         }
-        Ok(workers)
+        workers
     }
 
-    /// (1) Queues `job`; the next free worker runs it.
+    /// (1) Queues `work`; the next free worker runs it. Its value comes out of the receiver; if it
+    /// panics, `None` does. Drop the receiver if nobody wants the answer.
     ///
     /// # Wakes
     /// One idle worker.
-    pub fn run(&self, job: impl FnOnce() + Send + 'static) {
-        let pushed = self.jobs.push(Box::new(job));
-        pushed.expect("only `drop` closes the queue, and it has this handle to itself");
+    #[doc(alias = "submit")]
+    pub fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Receiver<T> {
+        let (answer, receiver) = oneshot();
+        // (4) If `work` panics, `answer` is dropped on the way out: that is the news (I3).
+        let job = move || drop(answer.send(work()));
+        // Both are there: only `drop` takes the sender, and the last worker leaves after that.
+        self.jobs.as_ref().unwrap().send(Box::new(job)).unwrap();
+        receiver
     }
 }
 
-/// (2) Runs `job`; whatever it does, the worker goes on (I3).
-fn run(job: Job) {
-    // The message of a panic is printed by then. What is left of it, the payload, is a value like
-    // any other, and its drop may panic too; that second payload is forgotten, not dropped.
-    let drop_payload = || drop(catch_unwind(AssertUnwindSafe(job)));
-    if let Err(second) = catch_unwind(AssertUnwindSafe(drop_payload)) {
-        mem::forget(second);
+/// The life of a worker: it ends when the channel is closed and empty.
+fn work(jobs: &Mutex<mpsc::Receiver<Job>>) {
+    loop {
+        // (2) The guard dies at the end of this line, so the next worker can take the next job (I2).
+        // While nobody sends, one worker waits in `recv` and the others wait for the lock.
+        let job = jobs.lock().unwrap().recv();
+        let Ok(job) = job else { return };
+        // (3) Two catches: the payload of a panic is a foreign value, and its drop may panic too.
+        // What comes out of the second catch is leaked, or this would never end.
+        let run = || drop(catch_unwind(AssertUnwindSafe(job)));
+        mem::forget(catch_unwind(AssertUnwindSafe(run)));
     }
 }
 
@@ -150,43 +171,24 @@ fn run(job: Job) {
 /// Until every job has run, except on one of its own workers.
 impl Drop for Workers {
     fn drop(&mut self) {
-        self.jobs.close(); // (3)
+        self.jobs = None; // (5)
         let here = thread::current().id();
         if self.threads.iter().any(|thread| thread.thread().id() == here) {
-            // I4: the last owner sits in a job. To join this thread would be to wait for ourselves;
-            // to join only the others could be: one of them may wait for news from this very job.
+            // (I4) The last owner is a job. To join this thread would be to wait for ourselves. To
+            // join only the others could be the same: one of them may wait for news from this job.
             // The handles are dropped instead, and each thread owns itself until the queue is empty.
             return;
         }
         for thread in self.threads.drain(..) {
-            let _ = thread.join(); // (4) always `Ok`: `run` lets no panic out
+            let _ = thread.join(); // (6) always `Ok`: `work` lets no panic out
         }
     }
 }
 
-/// Why there are no workers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WorkersError {
-    /// Zero threads were asked for; their jobs would wait for ever.
-    NoThreads,
-    /// The system refused to start a thread. Those before it have ended again.
-    NotStarted {
-        /// Which one, counted from 0.
-        number: usize,
-        /// What the system said.
-        cause: String,
-    },
-}
+// Plumbing
 
-impl fmt::Display for WorkersError {
+impl fmt::Debug for Workers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            WorkersError::NoThreads => f.write_str("workers need at least one thread"),
-            WorkersError::NotStarted { number, cause } => {
-                write!(f, "worker_{number} did not start: {cause}")
-            }
-        }
+        write!(f, "Workers {{ threads: {} }}", self.threads.len())
     }
 }
-
-impl error::Error for WorkersError {}

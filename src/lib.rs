@@ -74,7 +74,7 @@ pub use ch07_queue::{Pops, Queue, QueueError, Refused};
 pub use ch08_oneshot::{Receiver, Sender, oneshot};
 pub use ch10_future::{Death, Error, Future, Promise, promise, set_failure_hook};
 pub use ch11_wait::{AsCompleted, ReturnWhen, Unfinished, Waited, Within, as_completed, wait};
-pub use ch12_workers::{Workers, WorkersError};
+pub use ch12_workers::Workers;
 pub use ch15_thread_pool::ThreadPool;
 pub use ch16_scope::{Scope, scope};
 pub use ch17_map::{Map, MapChunked, each, in_order, map, map_chunked, map_windowed};

@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::{env, thread};
 
-use concurrent_explained::{Queue, Workers, WorkersError};
-use support::{until, watchdog};
+use concurrent_explained::Workers;
+use support::{Gate, Grenade, until, watchdog};
 
 fn counter() -> (Arc<AtomicUsize>, impl Fn() + Clone + Send + 'static) {
     let counter = Arc::new(AtomicUsize::new(0));
@@ -26,33 +26,30 @@ fn counter() -> (Arc<AtomicUsize>, impl Fn() + Clone + Send + 'static) {
 #[test]
 fn workers_are_send_and_sync_and_say_what_they_are() {
     fn send_and_sync<T: Send + Sync>(_: &T) {}
-    let workers = Workers::new(1).unwrap();
+    let workers = Workers::new(1);
     send_and_sync(&workers);
-    assert!(format!("{workers:?}").starts_with("Workers {"));
+    assert_eq!(format!("{workers:?}"), "Workers { threads: 1 }");
 }
 
 #[test]
-fn zero_threads_are_an_error_and_no_workers() {
-    assert_eq!(Workers::new(0).unwrap_err(), WorkersError::NoThreads);
-    assert_eq!(WorkersError::NoThreads.to_string(), "workers need at least one thread");
-    let error: &dyn std::error::Error =
-        &WorkersError::NotStarted { number: 7, cause: "no memory".into() };
-    assert_eq!(error.to_string(), "worker_7 did not start: no memory");
+fn zero_threads_are_a_panic_at_the_call() {
+    let refused = panic::catch_unwind(|| Workers::new(0)).unwrap_err();
+    assert_eq!(refused.downcast_ref(), Some(&"workers need at least one thread"));
 }
 
 #[test]
-fn drop_waits_until_everything_queued_has_run_once() {
-    // I1, I4; cells: drop on some thread × queued, running.
+fn i1_i4_drop_waits_until_everything_queued_has_run_once() {
+    // cells: drop on some thread × queued, running.
     watchdog("the drop of the workers", || {
         for threads in 1..=4 {
             let (ran, count) = counter();
-            let workers = Workers::new(threads).unwrap();
+            let workers = Workers::new(threads);
             let gate = Arc::new(Barrier::new(2));
             let opened = gate.clone();
             workers.run(move || {
                 opened.wait();
             }); // running, and everything else behind it for one thread
-            (0..100).for_each(|_| workers.run(count.clone()));
+            (0..100).for_each(|_| drop(workers.run(count.clone())));
             gate.wait();
             drop(workers);
             assert_eq!(ran.load(Ordering::Relaxed), 100);
@@ -61,12 +58,12 @@ fn drop_waits_until_everything_queued_has_run_once() {
 }
 
 #[test]
-fn drop_while_a_panic_unwinds_runs_everything_too() {
+fn i4_drop_while_a_panic_unwinds_runs_everything_too() {
     watchdog("the drop of the workers", || {
         let (ran, count) = counter();
         let unwound = panic::catch_unwind(AssertUnwindSafe(|| {
-            let workers = Workers::new(1).unwrap();
-            (0..10).for_each(|_| workers.run(count.clone()));
+            let workers = Workers::new(1);
+            (0..10).for_each(|_| drop(workers.run(count.clone())));
             panic_any("out of here");
         }));
         assert!(unwound.is_err());
@@ -75,10 +72,9 @@ fn drop_while_a_panic_unwinds_runs_everything_too() {
 }
 
 #[test]
-fn one_worker_runs_jobs_in_the_order_they_came_in() {
-    // I1
+fn i1_one_worker_runs_jobs_in_the_order_in_which_they_came() {
     let order = Arc::new(Mutex::new(Vec::new()));
-    let workers = Workers::new(1).unwrap();
+    let workers = Workers::new(1);
     for n in 0..100 {
         let order = order.clone();
         workers.run(move || order.lock().unwrap().push(n));
@@ -88,11 +84,11 @@ fn one_worker_runs_jobs_in_the_order_they_came_in() {
 }
 
 #[test]
-fn as_many_jobs_meet_as_there_are_workers() {
-    // I2: each round ends only if all its jobs run at once.
+fn i2_as_many_jobs_meet_as_there_are_workers() {
+    // each round ends only if all its jobs run at once.
     watchdog("jobs that meet", || {
         for threads in [2, 3, 4] {
-            let workers = Workers::new(threads).unwrap();
+            let workers = Workers::new(threads);
             for _ in 0..300 {
                 let all = Arc::new(Barrier::new(threads + 1));
                 for _ in 0..threads {
@@ -108,7 +104,7 @@ fn as_many_jobs_meet_as_there_are_workers() {
 }
 
 #[test]
-fn the_classic_loop_runs_one_job_at_a_time_and_ours_does_not() {
+fn i2_the_classic_loop_runs_one_job_at_a_time_and_ours_does_not() {
     watchdog("the jobs of the example", || {
         assert_eq!(example::met(example::classic(2), example::BRIEFLY), 0);
         assert_eq!(example::met(example::ours(2), std::time::Duration::MAX), 2);
@@ -119,7 +115,7 @@ fn the_classic_loop_runs_one_job_at_a_time_and_ours_does_not() {
 fn threads_are_named_in_the_order_of_their_start() {
     watchdog("four jobs that meet", || {
         let (sender, names) = mpsc::channel();
-        let (workers, all) = (Workers::new(4).unwrap(), Arc::new(Barrier::new(4)));
+        let (workers, all) = (Workers::new(4), Arc::new(Barrier::new(4)));
         for _ in 0..4 {
             let (sender, all) = (sender.clone(), all.clone());
             workers.run(move || {
@@ -133,23 +129,11 @@ fn threads_are_named_in_the_order_of_their_start() {
     });
 }
 
-/// Its own drop panics, and so does the payload of that panic.
-struct Grenade(u32);
-
-impl Drop for Grenade {
-    fn drop(&mut self) {
-        if self.0 > 0 {
-            panic_any(Grenade(self.0 - 1));
-        }
-    }
-}
-
 #[test]
-fn a_worker_outlives_jobs_that_panic_whatever_they_panic_with() {
-    // I3
+fn i3_a_worker_outlives_jobs_that_panic_whatever_they_panic_with() {
     watchdog("a job after the panics", || {
         let (ran, count) = counter();
-        let workers = Workers::new(1).unwrap();
+        let workers = Workers::new(1);
         workers.run(|| panic!("as text"));
         workers.run(|| panic_any(7));
         workers.run(|| panic_any(Grenade(1)));
@@ -169,19 +153,19 @@ fn a_worker_outlives_jobs_that_panic_whatever_they_panic_with() {
 }
 
 #[test]
-fn the_last_handle_dropped_in_a_job_neither_hangs_nor_loses_what_is_queued() {
-    // I4; cells: drop on a worker × queued, running. The first job waits for nothing, the others still run.
+fn i4_the_last_handle_dropped_in_a_job_neither_hangs_nor_loses_what_is_queued() {
+    // cells: drop on a worker × queued, running. The first job waits for nothing, the others still run.
     watchdog("jobs behind the one that drops the workers", || {
         for threads in [1, 2] {
             let (ran, count) = counter();
-            let workers = Arc::new(Workers::new(threads).unwrap());
+            let workers = Arc::new(Workers::new(threads));
             let (gate, opened) = mpsc::channel::<()>();
             let last = workers.clone();
             workers.run(move || {
                 let _ = opened.recv();
                 drop(last);
             });
-            (0..50).for_each(|_| workers.run(count.clone()));
+            (0..50).for_each(|_| drop(workers.run(count.clone())));
             drop(workers);
             drop(gate); // now the handle in the job is the last
             until("all jobs have run", || ran.load(Ordering::Relaxed) == 50);
@@ -190,10 +174,10 @@ fn the_last_handle_dropped_in_a_job_neither_hangs_nor_loses_what_is_queued() {
 }
 
 #[test]
-fn a_job_that_drops_the_workers_may_owe_another_job_its_news() {
-    // I4: were the other worker joined here, both would wait for ever.
+fn i4_a_job_that_drops_the_workers_may_owe_another_job_its_news() {
+    // were the other worker joined here, both would wait for ever.
     watchdog("two jobs, of which the second waits for the first", || {
-        let workers = Arc::new(Workers::new(2).unwrap());
+        let workers = Arc::new(Workers::new(2));
         let (last, both_run) = (workers.clone(), Arc::new(Barrier::new(2)));
         let (news, newsreader) = mpsc::channel();
         let (done, all_done) = mpsc::channel();
@@ -215,18 +199,73 @@ fn a_job_that_drops_the_workers_may_owe_another_job_its_news() {
     });
 }
 
+/// A panic without the message on standard error.
+fn quiet_panic<T>() -> T {
+    panic::resume_unwind(Box::new("no answer"))
+}
+
+#[test]
+fn a_job_answers_and_the_answer_outlives_the_workers() {
+    watchdog("three answers", || {
+        let workers = Workers::new(2);
+        let answers = [1, 2, 3].map(|n| workers.run(move || n * n));
+        drop(workers);
+        assert!(answers.iter().all(|answer| answer.is_ready()));
+        assert_eq!(answers.map(|answer| answer.recv()), [Some(1), Some(4), Some(9)]);
+    });
+}
+
+#[test]
+fn i3_a_job_that_panics_answers_with_none_and_the_next_one_runs() {
+    watchdog("an answer that will not be", || {
+        let workers = Workers::new(1);
+        let (lost, next) = (workers.run(quiet_panic::<u32>), workers.run(|| 7));
+        assert_eq!((lost.recv(), next.recv()), (None, Some(7)));
+    });
+}
+
+#[test]
+fn i3_an_answer_that_nobody_wants_and_that_is_bad_to_drop_costs_no_worker() {
+    watchdog("the job behind it", || {
+        let workers = Workers::new(1);
+        let (gate, opened) = (Gate::default(), Gate::default());
+        let passing = opened.clone();
+        drop(workers.run(move || {
+            passing.pass(); // until its receiver is gone
+            Grenade(3)
+        }));
+        opened.open();
+        workers.run(move || gate.open());
+        assert_eq!(workers.run(|| 7).recv(), Some(7));
+    });
+}
+
+#[test]
+fn when_an_answer_is_there_what_its_job_captured_is_gone() {
+    watchdog("a thousand answers", || {
+        let workers = Workers::new(2);
+        for _ in 0..1_000 {
+            let captured = Arc::new(());
+            let seen = Arc::downgrade(&captured);
+            let kept = move || Arc::strong_count(&captured);
+            assert_eq!(workers.run(kept).recv(), Some(1));
+            assert!(seen.upgrade().is_none());
+        }
+    });
+}
+
 #[test]
 fn jobs_come_from_many_threads_and_from_jobs() {
     watchdog("all jobs", || {
         let (ran, count) = counter();
-        let workers = Arc::new(Workers::new(2).unwrap());
+        let workers = Arc::new(Workers::new(2));
         thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
                     for _ in 0..100 {
                         let (inner, count) = (Arc::downgrade(&workers), count.clone());
                         workers.run(move || match inner.upgrade() {
-                            Some(workers) => workers.run(count),
+                            Some(workers) => drop(workers.run(count)),
                             None => count(),
                         });
                     }
@@ -240,7 +279,7 @@ fn jobs_come_from_many_threads_and_from_jobs() {
 #[test]
 fn what_a_job_captured_is_dropped_when_it_has_run() {
     watchdog("the job", || {
-        let (workers, captured) = (Workers::new(1).unwrap(), Arc::new(()));
+        let (workers, captured) = (Workers::new(1), Arc::new(()));
         let seen = Arc::downgrade(&captured);
         workers.run(move || drop(captured));
         until("the captured value is gone", || seen.upgrade().is_none());
@@ -250,14 +289,16 @@ fn what_a_job_captured_is_dropped_when_it_has_run() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_thread_that_cannot_start_ends_those_before_it() {
+fn i5_a_thread_that_cannot_start_ends_those_before_it() {
     // I5. In a child whose address space has room for nine stacks of 1 GiB.
-    const NAME: &str = "a_thread_that_cannot_start_ends_those_before_it";
+    const NAME: &str = "i5_a_thread_that_cannot_start_ends_those_before_it";
     if env::var_os("CHILD").is_some() {
         let threads = || std::fs::read_dir("/proc/self/task").unwrap().count();
         let before = threads();
-        let refused = Workers::new(100).unwrap_err();
-        assert!(matches!(refused, WorkersError::NotStarted { number: 1.., .. }), "{refused}");
+        let refused = panic::catch_unwind(|| Workers::new(100)).unwrap_err();
+        let said = refused.downcast::<String>().unwrap();
+        assert!(said.contains(" could not start: "), "{said}");
+        assert!(!said.starts_with("worker_0 "), "some had started: {said}");
         until("all threads have left", || threads() == before);
         return println!("nobody left");
     }
@@ -282,7 +323,7 @@ fn a_thread_that_cannot_start_ends_those_before_it() {
 fn try_1_more_jobs_that_meet_than_workers_do_not_meet() {
     // Drop waits for ever, so the third party is this thread, and then they can go on.
     watchdog("three jobs on two workers", || {
-        let (workers, three) = (Workers::new(2).unwrap(), Arc::new(Barrier::new(3)));
+        let (workers, three) = (Workers::new(2), Arc::new(Barrier::new(3)));
         let started = Arc::new(AtomicUsize::new(0));
         for _ in 0..3 {
             let (three, started) = (three.clone(), started.clone());
@@ -305,31 +346,46 @@ fn try_1_more_jobs_that_meet_than_workers_do_not_meet() {
     });
 }
 
+// Try 2: red is each test whose jobs meet: `i2_…` (both), `i4_a_job_that_drops_the_workers_…`,
+// `threads_are_named_…`, `try_1_…`, `try_2_…`, `try_3_…`. The others ask for results only.
 #[test]
-fn try_3_a_job_that_answers() {
-    /// Where the value of `work` will be: a queue of at most one item, closed when no answer will come.
-    fn ask<T: Send + 'static>(
-        workers: &Workers,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Arc<Queue<T>> {
-        struct Ends<T>(Arc<Queue<T>>);
-        impl<T> Drop for Ends<T> {
-            fn drop(&mut self) {
-                self.0.close();
-            }
+fn try_2_two_jobs_meet_though_two_panicked_before_them() {
+    watchdog("two jobs that meet after two panics", || {
+        let workers = Workers::new(2);
+        for _ in 0..2 {
+            assert_eq!(workers.run(|| -> u32 { quiet_panic() }).recv(), None);
         }
-        let answer = Arc::new(Queue::unbounded());
-        let ends = Ends(answer.clone());
-        workers.run(move || {
-            let _ = ends.0.push(work());
+        let both = Arc::new(Barrier::new(2));
+        let met = [0, 1].map(|_| {
+            let both = both.clone();
+            workers.run(move || both.wait().is_leader())
         });
-        answer
+        assert_eq!(met.map(|leader| leader.recv().unwrap()).iter().filter(|is| **is).count(), 1);
+    });
+}
+
+#[test]
+fn try_3_all_answers_in_the_order_of_the_jobs() {
+    /// All are handed in first: `collect` ends the first iterator before the second begins. Without
+    /// it the second job would come in after the answer of the first, and one worker would do all.
+    fn run_all<T: Send + 'static>(
+        workers: &Workers,
+        jobs: Vec<Box<dyn FnOnce() -> T + Send>>,
+    ) -> Vec<Option<T>> {
+        let answers: Vec<_> = jobs.into_iter().map(|job| workers.run(job)).collect();
+        answers.into_iter().map(|answer| answer.recv()).collect()
     }
-    watchdog("two answers", || {
-        let workers = Workers::new(1).unwrap();
-        let (sum, never) =
-            (ask(&workers, || 1 + 1), ask(&workers, || -> u32 { panic!("no answer") }));
-        assert_eq!((sum.pop(), sum.pop()), (Some(2), None));
-        assert_eq!(never.pop(), None, "the reader of a job that panicked is not left waiting");
+    watchdog("jobs that meet", || {
+        let both = Arc::new(Barrier::new(2));
+        let meets = both.clone();
+        let answers = run_all(
+            &Workers::new(2),
+            vec![
+                Box::new(move || _ = both.wait()),
+                Box::new(move || _ = meets.wait()),
+                Box::new(|| quiet_panic()),
+            ],
+        );
+        assert_eq!(answers, [Some(()), Some(()), None]);
     });
 }
