@@ -1,76 +1,108 @@
-//! # 01 · Lock — a flag under a mutex, a condvar, and a loop
+//! # 01 · Lock — a flag, a mutex, a condvar, and a loop
 //!
-//! Needs: nothing but std.   Reading time: 10 min.
-//! Run it: cargo run --example ch01_lock
+//! | needs | nothing but std |
+//! | --- | --- |
+//! | reading time | 15 min, exercises not counted |
+//! | run it | `cargo run --example ch01_lock` |
+//! | files | [example](../../../../examples/ch01_lock.rs), [test](../../../../tests/ch01_lock.rs), [the story](../../../../CHAPTERS.md) |
+//! | before, after | [02](../ch02_rlock/index.html) |
 //!
 //! ## Why
 //!
-//! Two threads add 1 to a counter: both read 0, both write 1, one addition is gone. Only one may be
-//! between reading and writing; the other has to wait for its news. `std::sync::Mutex` does that,
-//! but its guard cannot leave its thread, its wait has no limit, and a panic poisons it. So we build
-//! a lock of our own, like Python's, out of two parts:
+//! Two threads add 1 to a counter. Each reads it (`r`), then writes what it has read plus 1 (`w`).
+//! Their four steps can be mixed in six ways, and four of the six lose an addition:
 //!
-//! - `Mutex<State>`: who has it is alone with the state. Held for a few lines, never during a sleep.
-//! - `Condvar`: `wait` puts the mutex down and falls asleep in one step; `notify_one` wakes one
-//!   sleeper. News is not kept: where nobody sleeps, nobody hears it.
+//! ```text
+//!   A  rw..      A  r.w.      A  r..w      A  .rw.      A  .r.w      A  ..rw
+//!   B  ..rw      B  .r.w      B  .rw.      B  r..w      B  r.w.      B  rw..
+//!      2            1            1            1            1            2
+//! ```
+//!
+//! A lock rules the four out: a thread waits until nobody else is between its read and its write.
+//! `std::sync::Mutex` does that, but its guard cannot leave its thread, its wait has no limit, and
+//! a panic poisons it. Python's `Lock` can do better on all three; this chapter builds it.
+//!
+//! (What a mutex and a condvar promise: the [preface](../../../../CHAPTERS.md#preface).)
+//!
+//! ## Steps
+//!
+//! 1. The example opens with the whole idea, `SmallLock`: a flag in a `Mutex`, a `Condvar`, a loop.
+//! 2. It cannot give up waiting, so a wait gets a limit: `lock_timeout`.
+//! 3. It notifies at each release. `notify_one` costs about 7 times as much as to lock and unlock a
+//!    `Mutex`, even if nobody sleeps (`cargo run --release --example ch01_lock -- measure`). So the
+//!    waiting threads are counted: nobody waits, nobody is notified.
+//! 4. A release may come again before the thread that the last one woke gets to run. One on its way
+//!    is enough, and `woken` remembers it: with four threads, a turn takes about half the time.
+//! 5. A forgotten `unlock` locks everybody out, so a guard does it when it is dropped. And as
+//!    Python's `acquire` and `release` may stand in two functions, a guard can be forgotten.
 //!
 //! ## Picture
 //!
 //! ```text
-//!            (1) lock, try_lock, lock_timeout
-//!   ┌──────┐ ───────────────────────────────► ┌─────────┐
-//!   │ Free │ ◄─────────────────────────────── │ Guarded │  a LockGuard lives
-//!   └──────┘ (2) drop(guard)                  └─────────┘
-//!      ▲                                           │ (3) guard.forget()
-//!      │     (4) unlock()                          ▼
-//!      └───────────────────────────────────── ┌───────────┐
-//!                                             │ Forgotten │  no guard, locked
-//!                                             └───────────┘
-//!   Who finds the lock taken sleeps; (2) and (4) wake one sleeper.
+//!          (1) lock, try_lock, lock_timeout
+//!   ┌──────┐ ─────────────────────────────► ┌─────────┐
+//!   │ Free │ ◄───────────────────────────── │ Guarded │  a LockGuard lives
+//!   └──────┘ (2) drop(guard)                └─────────┘
+//!      ▲                                         │ (3) guard.forget()
+//!      │     (4) unlock()                        ▼
+//!      └─────────────────────────────────── ┌───────────┐
+//!                                           │ Forgotten │  no guard, taken
+//!                                           └───────────┘
+//!   A thread that finds the lock taken sleeps. (2) and (4) wake one sleeper.
 //! ```
 //!
 //! ## Promises
 //!
-//! - I1: from (1) to (2) or (4) nobody else gets past (1). A holder that panics releases by (2).
-//! - I2: a release wakes one waiter, unless one is awake already: none sleeps on by a free lock.
-//! - I3: a wait that ran out of time leaves nothing behind.
-//! - I4: (4) never takes the lock away from a living guard.
-//! - Not promised: an order among waiters, or a second turn for the holder (chapter 02).
+//! - I1. From (1) to (2) or (4) nobody else gets past (1). A holder that panics releases by (2).
+//! - I2. A release wakes one waiter, unless one is on its way: none sleeps on beside a free lock.
+//! - I3. A wait that ran out of time leaves nothing behind.
+//! - I4. (4) never takes the lock away from a living guard.
+//! - Not promised: an order among waiters (a newcomer may be faster than a thread that was woken),
+//!   or a second turn for the holder, which waits for itself without end (chapter 02).
 //!
 //! ## The trap
 //!
+//! A waiter looks at the flag, then sleeps or goes in. A holder frees it, then notifies. If the
+//! mutex is released between look and sleep, these four steps mix in six ways too. In one of them
+//! the notification comes when nobody sleeps yet, and notifications are not kept: the waiter sleeps
+//! on beside a free lock. That is a **lost wake-up**.
+//!
 //! ```text
-//! lost wake-up      if self.is_locked() {        // look, put the mutex down
-//!                                                // <- released: nobody hears it
-//!                       sleep_until_notified();  // no news comes twice
-//!                   }
-//! spurious wake-up  if taken { wait }            // woken is not free: somebody
-//!                   take it                      // else may be faster
-//! right             while taken { wait }         // one mutex, look to sleep;
-//!                   take it                      // after each sleep a look
+//!   look     sleep    free     notify      the waiter is woken
+//!   look     free     sleep    notify      the waiter is woken
+//!   look     free     notify   sleep       the waiter sleeps for good
+//!   free     look     go in    notify      the waiter finds the lock free
+//!   free     look     notify   go in       the waiter finds the lock free
+//!   free     notify   look     go in       the waiter finds the lock free
 //! ```
 //!
-//! The example runs the wrong two. The third has a name, `Condvar::wait_while`; in its sibling with
-//! a limit, `wait_timeout_while`, waking does not renew the limit. Where one limit spans several
-//! waits, keep one deadline, `Instant::now().checked_add(limit)`: `None` there means "for ever".
+//! `Condvar::wait` releases the mutex and falls asleep in one step, so nothing comes in between.
+//!
+//! The second trap is `if taken { wait }` where the loop is. To be awake is not to be next: another
+//! thread may have taken the lock meanwhile, and the system may wake a thread for no reason at all,
+//! a **spurious wake-up**. Then two are inside. So the waiter looks again after each sleep. The
+//! example runs both mistakes, each of them a line away from the right version.
 //!
 //! ## Elsewhere
 //!
 //! - std's `Mutex<T>` holds the data, so nobody can forget to lock: prefer it where it fits.
-//! - Python lets any thread `release()` even while another is inside its `with` block.
+//! - Python's `Lock` lets any thread `release()`, even while another is inside its `with` block.
+//! - `Condvar::wait_while` is this loop under a name. This book writes the loop out.
 //!
 //! ## Try
 //!
-//! 1. Predict: A holds the lock, B sleeps, A releases, C calls `try_lock` at once. Who gets it?
-//! 2. Break: make `wait_while` below a plain `wait`. Which tests go red?
-//! 3. Extend: `lock_both(a, b)`, safe when another thread calls `lock_both(b, a)`.
+//! 1. Predict: A holds the lock, B sleeps, A releases, C calls `try_lock` at once. Which gets it?
+//! 2. Break: write `if` for `while` in `lock`. Which promise goes, and which tests see it?
+//! 3. Extend: `lock_both(a, b)`, safe while another thread calls `lock_both(b, a)`.
+
+// Part of concurrent-explained, MIT OR Apache-2.0.
 
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Condvar, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{error, fmt, mem};
 
-/// A lock with no data inside: it keeps threads apart, what they touch is their own affair.
+/// A lock with no data inside: it keeps threads apart, and they know what for.
 ///
 /// # Examples
 /// ```
@@ -82,37 +114,30 @@ use std::{error, fmt, mem};
 /// std::thread::spawn(move || drop(guard)).join().unwrap(); // released by another thread
 /// assert!(!PRINTER.is_locked());
 /// ```
+#[derive(Default)]
 pub struct Lock {
-    state: Mutex<State>,
-    freed: Condvar, // the news
+    state: Mutex<State>, // held for a few lines, never while its thread sleeps
+    freed: Condvar,
 }
 
 // House rule, here and in every chapter: no code of the user's runs while one of our mutexes is
-// held. So a poisoned mutex can only mean a bug in this very file: `.unwrap()` is the policy.
+// held. So a poisoned mutex can only mean a bug in this very file, and `.unwrap()` is the policy.
+#[derive(Default)]
 struct State {
     hold: Hold,
-    waiting: usize, // threads that found it taken: asleep, or awake and about to look again
-    woken: bool,    // one of them was notified and has not looked yet: one is enough
+    waiting: usize, // threads in `sleep`: asleep, or woken and not yet back at the mutex
+    woken: bool,    // one of them was notified and has not looked yet
 }
 
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Default, PartialEq)]
 enum Hold {
+    #[default]
     Free,
     Guarded,
     Forgotten,
 }
 
-impl State {
-    fn is_taken(&self) -> bool {
-        self.hold != Hold::Free
-    }
-
-    /// A waiter's look: before it sleeps, and each time it wakes.
-    fn look(&mut self) -> bool {
-        self.woken = false;
-        self.is_taken()
-    }
-}
+type Held<'a> = MutexGuard<'a, State>;
 
 impl Lock {
     /// Makes a free lock.
@@ -124,40 +149,48 @@ impl Lock {
     /// Takes the lock.
     ///
     /// # Blocks
-    /// Until it is free and no newcomer is faster; for ever if the caller holds it already.
+    /// Until the lock is free and no newcomer is faster; without end if the caller holds it.
     #[doc(alias = "acquire")]
     pub fn lock(&self) -> LockGuard<'_> {
         let mut state = self.state.lock().unwrap();
-        if state.is_taken() {
-            state.waiting += 1;
-            state = self.freed.wait_while(state, State::look).unwrap();
-            state.waiting -= 1;
+        // The look and the taking are under one hold of the mutex. Were it put down in between, two
+        // threads could find the lock free and both take it (I1).
+        while state.hold != Hold::Free {
+            state = self.sleep(state, None);
         }
         self.take(state)
     }
 
     /// Takes the lock if it is free at this moment. Does not wait.
-    #[must_use = "it may not have been had"]
+    #[must_use = "the lock may not have been acquired"]
     pub fn try_lock(&self) -> Option<LockGuard<'_>> {
         let state = self.state.lock().unwrap();
-        (!state.is_taken()).then(|| self.take(state))
+        if state.hold != Hold::Free {
+            return None;
+        }
+        Some(self.take(state))
     }
 
-    /// Takes the lock if it comes free within `limit`; `Duration::MAX` means for ever.
+    /// Takes the lock if it comes free within `limit`. `Duration::MAX` means no limit.
     ///
     /// # Blocks
     /// Like [`lock`](Lock::lock), but no longer than `limit`.
-    #[must_use = "it may not have been had"]
+    #[must_use = "the lock may not have been acquired"]
     pub fn lock_timeout(&self, limit: Duration) -> Option<LockGuard<'_>> {
+        // One moment for all the sleeps: to wake up does not begin the limit anew. The addition
+        // fails only beyond the end of the clock, and then there is no limit.
+        let deadline = Instant::now().checked_add(limit);
         let mut state = self.state.lock().unwrap();
-        if state.is_taken() {
-            state.waiting += 1;
-            (state, _) = self.freed.wait_timeout_while(state, limit, State::look).unwrap();
-            state.waiting -= 1; // (I3)
+        // The look comes before the clock. A thread that was notified in its last moment must not
+        // walk away from a free lock: no other waiter hears of it (I2).
+        while state.hold != Hold::Free {
+            let left = deadline.map(|moment| moment.saturating_duration_since(Instant::now()));
+            if left == Some(Duration::ZERO) {
+                return None;
+            }
+            state = self.sleep(state, left);
         }
-        // The last look decides, not the clock. Who was notified in its last moment must not walk
-        // away from a free lock: nobody else would hear of it (I2).
-        (!state.is_taken()).then(|| self.take(state))
+        Some(self.take(state))
     }
 
     /// Releases, from any thread, a lock whose guard was [forgotten](LockGuard::forget).
@@ -178,25 +211,38 @@ impl Lock {
         Ok(())
     }
 
-    /// Whether somebody had the lock a moment ago.
+    /// Whether somebody held the lock a moment ago.
     #[doc(alias = "locked")]
     pub fn is_locked(&self) -> bool {
-        self.state.lock().unwrap().is_taken()
+        self.state.lock().unwrap().hold != Hold::Free
     }
 
-    fn take(&self, mut state: MutexGuard<'_, State>) -> LockGuard<'_> {
-        state.hold = Hold::Guarded; // (1): same mutex as the look that found it free (I1)
+    fn take(&self, mut state: Held<'_>) -> LockGuard<'_> {
+        state.hold = Hold::Guarded; // (1)
         LockGuard { lock: self }
     }
 
-    fn release(&self, mut state: MutexGuard<'_, State>) {
+    /// Releases the mutex, sleeps until something wakes this thread, takes the mutex again.
+    fn sleep<'a>(&self, mut state: Held<'a>, limit: Option<Duration>) -> Held<'a> {
+        state.waiting += 1;
+        state = match limit {
+            None => self.freed.wait(state).unwrap(),
+            Some(limit) => self.freed.wait_timeout(state, limit).unwrap().0,
+        };
+        state.waiting -= 1; // by each waiter itself, whatever woke it, the clock too (I3)
+        // The caller looks next. If it finds the lock taken, the next release must notify again.
+        // (If the notification was another's, that is one more than needed, never one less: I2.)
+        state.woken = false;
+        state
+    }
+
+    fn release(&self, mut state: Held<'_>) {
         state.hold = Hold::Free;
         let wake = state.waiting > 0 && !state.woken;
         state.woken |= wake;
-        drop(state);
-        // A newcomer may take the lock between these lines. The thread we wake then sleeps again,
-        // still counted in `waiting`, and the newcomer's release wakes it (I2). A notification is
-        // a system call even if nobody sleeps, ten times the rest of this function: hence `wake`.
+        drop(state); // before the notification: the woken thread needs the mutex first of all
+        // A newcomer may take the lock between these lines. Then the woken thread finds it taken
+        // and sleeps again, counted in `waiting`: the newcomer's release wakes it (I2).
         if wake {
             self.freed.notify_one();
         }
@@ -211,27 +257,27 @@ pub struct LockGuard<'a> {
 }
 
 impl<'a> LockGuard<'a> {
+    /// The lock that this guard holds.
+    pub fn lock(&self) -> &'a Lock {
+        self.lock
+    }
+
     /// Ends the guard but not the hold: the lock stays taken until somebody calls [`Lock::unlock`].
-    /// (After `std::mem::forget` it stays taken for ever: nobody told the lock.)
+    /// (`std::mem::forget` does not tell the lock, which then stays taken for good.)
     pub fn forget(self) {
         self.lock.state.lock().unwrap().hold = Hold::Forgotten; // (3)
-        mem::forget(self);
+        mem::forget(self); // or its drop would release after all
     }
 
     /// Steps aside: releases the lock, runs `f`, takes the lock again, also if `f` panics.
     ///
     /// # Blocks
-    /// As long as `f`, then like [`Lock::lock`].
+    /// As long as `f` runs, then like [`Lock::lock`].
     pub fn unlocked<R>(&mut self, f: impl FnOnce() -> R) -> R {
         self.lock.release(self.lock.state.lock().unwrap());
         let outcome = panic::catch_unwind(AssertUnwindSafe(f));
         mem::forget(self.lock.lock()); // this guard lives on and stands for the new hold (I4)
         outcome.unwrap_or_else(|payload| panic::resume_unwind(payload))
-    }
-
-    /// The lock this guard holds.
-    pub fn origin(&self) -> &'a Lock {
-        self.lock
     }
 }
 
@@ -250,6 +296,18 @@ pub enum UnlockError {
     Guarded,
 }
 
+// Plumbing
+
+/// Does not block: while another thread is at the state, the fields are left out.
+impl fmt::Debug for Lock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seen = self.state.try_lock().map(|state| (state.hold != Hold::Free, state.waiting));
+        let mut out = f.debug_struct("Lock"); // the mutex is free again while `f` writes
+        let Ok((locked, waiting)) = seen else { return out.finish_non_exhaustive() };
+        out.field("locked", &locked).field("waiting", &waiting).finish()
+    }
+}
+
 impl fmt::Display for UnlockError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -260,19 +318,3 @@ impl fmt::Display for UnlockError {
 }
 
 impl error::Error for UnlockError {}
-
-impl Default for Lock {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-/// Does not block: where another thread is at the state this very moment, the fields are left out.
-impl fmt::Debug for Lock {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let look = self.state.try_lock().map(|state| (state.is_taken(), state.waiting));
-        let mut out = f.debug_struct("Lock"); // the mutex is free again while `f` writes
-        let Ok((locked, waiting)) = look else { return out.finish_non_exhaustive() };
-        out.field("locked", &locked).field("waiting", &waiting).finish()
-    }
-}

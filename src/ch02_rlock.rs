@@ -241,7 +241,7 @@ impl<'a> RLockGuard<'a> {
     }
 
     /// The lock this guard holds.
-    pub fn origin(&self) -> &'a RLock {
+    pub fn lock(&self) -> &'a RLock {
         self.lock
     }
 }

@@ -240,7 +240,7 @@ impl Guard for LockGuard<'_> {
     }
 
     fn lock_address(&self) -> usize {
-        ptr::from_ref(self.origin()).addr()
+        ptr::from_ref(self.lock()).addr()
     }
 }
 
@@ -250,7 +250,7 @@ impl Guard for RLockGuard<'_> {
     }
 
     fn lock_address(&self) -> usize {
-        ptr::from_ref(self.origin()).addr()
+        ptr::from_ref(self.lock()).addr()
     }
 }
 

@@ -58,7 +58,7 @@ fn lock_when_free_then_drop_frees() {
     let lock = RLock::new();
     let guard = lock.lock();
     assert!(lock.is_locked() && lock.is_owned());
-    assert!(std::ptr::eq(guard.origin(), &lock));
+    assert!(std::ptr::eq(guard.lock(), &lock));
     drop(guard);
     assert!(!lock.is_locked() && !lock.is_owned());
 }
