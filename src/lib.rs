@@ -28,6 +28,7 @@
 //! | 16 | [scope](ch16_scope) | [`scope()`]: tasks that borrow |
 //! | 17 | [map](ch17_map) | [`map()`]: order from disorder, and back-pressure |
 //! | **IV** | **Processes** | |
+//! | 18 | [child](ch18_child) | [`ChildPool`]: a line out, a line back, and death as the end of a file |
 //! | 19 | [wire](ch19_wire) | [`Wire`]: a value as one line of text |
 //! | 21 | [protocol](ch21_protocol) | the lines that parent and worker exchange |
 //! | 22 | [worker](ch22_worker) | [`Tasks`]: a process has no closures, so tasks have names |
@@ -56,6 +57,7 @@ pub mod ch15_thread_pool;
 pub mod ch16_scope;
 pub mod ch17_map;
 
+pub mod ch18_child;
 pub mod ch19_wire;
 pub mod ch21_protocol;
 pub mod ch22_worker;
@@ -79,6 +81,7 @@ pub use ch12_workers::Workers;
 pub use ch15_thread_pool::ThreadPool;
 pub use ch16_scope::{Scope, scope};
 pub use ch17_map::{Map, MapChunked, each, in_order, map, map_chunked, map_windowed};
+pub use ch18_child::ChildPool;
 pub use ch19_wire::{Reader, Wire, WireError, from_line, to_line};
 pub use ch21_protocol::{About, ErrKind, Incoming, Lines, Message, Request};
 pub use ch22_worker::{Tasks, worker_mark};
