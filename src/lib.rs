@@ -83,7 +83,7 @@ pub use ch16_scope::{Scope, scope};
 pub use ch17_map::{Map, MapChunked, each, in_order, map, map_chunked, map_windowed};
 pub use ch18_child::ChildPool;
 pub use ch19_wire::{Reader, Wire, WireError, from_line, to_line};
-pub use ch21_protocol::{About, ErrKind, Incoming, Lines, Message, Request};
+pub use ch21_protocol::{ErrKind, Incoming, Lines, Message, Request};
 pub use ch22_worker::{Tasks, worker_mark};
 pub use ch25_process_pool::ProcessPool;
 pub use ch26_executor::Executor;

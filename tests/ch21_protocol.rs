@@ -5,7 +5,8 @@ mod support;
 use std::io::{self, BufReader, Read};
 
 use concurrent_explained::ch21_protocol::{
-    About, ErrKind, Incoming, LIMIT, Lines, MARK, Message, RECALL, Request, VERSION, is_task_name,
+    ErrKind, Incoming, LIMIT, Lines, MARK, Message, ONE_WRITE, RECALL, Request, VERSION,
+    is_task_name, opening, write_message,
 };
 use support::watchdog;
 
@@ -14,11 +15,11 @@ use support::watchdog;
 enum Piece {
     Output(Vec<u8>),
     Message(String),
-    TooLong(Option<u64>),
-    NotText(Option<u64>),
+    Unreadable(Option<u64>, ErrKind),
     Torn(Vec<u8>),
 }
-use Piece::{NotText, Output, TooLong, Torn};
+use ErrKind::{Garbled, TooLong};
+use Piece::{Output, Torn, Unreadable};
 
 fn output(text: &str) -> Piece {
     Output(text.as_bytes().to_vec())
@@ -35,8 +36,10 @@ fn collect<R: io::BufRead>(mut lines: Lines<R>) -> Vec<Piece> {
             (Incoming::Output(bytes), Some(Output(before))) => before.extend_from_slice(bytes),
             (Incoming::Output(bytes), _) => pieces.push(Output(bytes.to_vec())),
             (Incoming::Message(text), _) => pieces.push(message(text)),
-            (Incoming::TooLong(id), _) => pieces.push(TooLong(id)),
-            (Incoming::NotText(id), _) => pieces.push(NotText(id)),
+            (Incoming::Unreadable(id, kind, why), _) => {
+                assert_eq!(why, if kind == TooLong { "over the limit" } else { "not UTF-8" });
+                pieces.push(Unreadable(id, kind));
+            }
             (Incoming::Torn(bytes), _) => pieces.push(Torn(bytes.to_vec())),
         }
     }
@@ -87,9 +90,8 @@ fn a_request_is_written_and_read() {
     assert_eq!(request, Request { id: u64::MAX, task: "square", argument: "[1, \"a b\"]" });
 }
 
-// I4
 #[test]
-fn a_request_typed_by_hand_may_be_untidy_but_needs_an_id() {
+fn i4_a_request_typed_by_hand_may_be_untidy_but_needs_an_id() {
     let square = Some(Request { id: 7, task: "square", argument: "12" });
     assert_eq!(Request::parse("7 square 12"), square);
     assert_eq!(Request::parse("  7   square   12 \r\n"), square);
@@ -108,18 +110,21 @@ fn a_request_typed_by_hand_may_be_untidy_but_needs_an_id() {
     }
 }
 
+/// The line that a worker without a seal writes.
+fn written(head: &str, json: &str) -> String {
+    let mut line = String::new();
+    write_message(&opening(None), head, json, &mut line);
+    line
+}
+
 #[test]
-fn a_newline_or_mark_in_a_payload_cannot_start_another_line() {
+fn i8_a_newline_or_mark_in_a_payload_cannot_start_another_line() {
     let mut line = String::new();
     Request { id: 1, task: "a", argument: "[1,\n2 square 3\n]" }.write(&mut line);
     assert_eq!(line, "1 a [1, 2 square 3 ]\n");
-    line.clear();
-    Message::Reply { id: 1, outcome: Ok("[1,\n\u{1e}2 ok 3]") }.write(None, &mut line);
-    assert_eq!(line, "\u{1e}1 ok [1,  2 ok 3]\n");
+    assert_eq!(written("1 ok", "[1,\n\u{1e}2 ok 3]"), "\u{1e}1 ok [1,  2 ok 3]\n");
     for (payload, kept) in [("[\n]", "[ ]"), ("[\u{1e}]", "[ ]"), ("[\r]", "[\r]")] {
-        line.clear();
-        Message::Reply { id: 1, outcome: Ok(payload) }.write(None, &mut line);
-        assert_eq!(line, format!("\u{1e}1 ok {kept}\n"));
+        assert_eq!(written("1 ok", payload), format!("\u{1e}1 ok {kept}\n"));
     }
 }
 
@@ -139,52 +144,48 @@ fn reply(id: u64, kind: ErrKind, why: &str) -> Message<'static> {
 
 #[test]
 fn every_message_is_written_and_read_with_and_without_a_seal() {
-    let about = About { pid: 4242, tasks: vec!["square".into(), "\"".into()], lookahead: 64 };
+    let about = r#"{"pid":4242,"tasks":["square"],"lookahead":64}"#;
+    let err = |head: &str, json: &str, message: Message<'static>| {
+        (head.to_string(), json.to_string(), message)
+    };
     let messages = [
-        (
-            Message::Ready { version: VERSION, about },
-            r#"ready 1 {"pid":4242,"tasks":["square","\""],"lookahead":64}"#,
-        ),
-        (Message::Reply { id: 7, outcome: Ok("[1, 2]") }, "7 ok [1, 2]"),
-        (Message::StillHere, ""),
-        (reply(0, ErrKind::Panicked, "a\nb\u{1e}"), r#"0 err panicked "a\nb\u001e""#),
-        (reply(1, ErrKind::UnknownTask, ""), r#"1 err unknown_task """#),
-        (reply(2, ErrKind::BadArgument, "x"), r#"2 err bad_argument "x""#),
-        (reply(0, ErrKind::FailedStart, "x"), r#"0 err failed_start "x""#),
-        (reply(4, ErrKind::TooLong, "x"), r#"4 err too_long "x""#),
-        (reply(u64::MAX, ErrKind::Returned, "x"), r#"18446744073709551615 err returned "x""#),
+        (format!("ready {VERSION}"), about.to_string(), Message::Ready { version: 1, about }),
+        ("7 ok".to_string(), "[1, 2]".to_string(), Message::Reply { id: 7, outcome: Ok("[1, 2]") }),
+        err("0 err panicked", r#""a\nb\u001e""#, reply(0, ErrKind::Panicked, "a\nb\u{1e}")),
+        err("1 err unknown_task", "\"\"", reply(1, ErrKind::UnknownTask, "")),
+        err("2 err bad_argument", "\"x\"", reply(2, ErrKind::BadArgument, "x")),
+        err("0 err failed_start", "\"x\"", reply(0, ErrKind::FailedStart, "x")),
+        err("4 err too_long", "\"x\"", reply(4, TooLong, "x")),
+        err("5 err garbled", "\"x\"", reply(5, Garbled, "x")),
+        err("18446744073709551615 err returned", "\"x\"", reply(u64::MAX, ErrKind::Returned, "x")),
     ];
-    for (message, text) in messages {
-        for (seal, start) in [(None, "\u{1e}".to_string()), (Some("k5q"), "\u{1e}k5q ".to_string())]
-        {
+    for (head, json, message) in messages {
+        for (seal, start) in [(None, "\u{1e}"), (Some("k5q"), "\u{1e}k5q ")] {
             let mut line = String::new();
-            message.write(seal, &mut line);
-            assert_eq!(line, format!("{start}{text}\n"));
+            write_message(&opening(seal), &head, &json, &mut line);
+            assert_eq!(line, format!("{start}{head} {json}\n"));
             let pieces = collect(Lines::from_worker(line.as_bytes(), seal));
-            assert_eq!(pieces, [Piece::Message(text.to_string())]);
+            assert_eq!(pieces, [Piece::Message(format!("{head} {json}"))]);
         }
-        assert_eq!(Message::parse(text), Ok(message));
+        assert_eq!(Message::parse(&format!("{head} {json}")), Ok(message.clone()));
+        if let Message::Reply { id, outcome: Err((kind, _)) } = message {
+            assert_eq!(head, format!("{id} err {kind}"));
+        }
+    }
+    for empty in ["", " ", "\r"] {
+        assert_eq!(Message::parse(empty), Ok(Message::StillHere));
     }
 }
 
-// Try 3: yes, if what it tells is a number, a word or a string.
+// An old parent understands it: what a worker tells is handed on as it is, and a parent takes from it what it knows.
 #[test]
-fn ready_is_read_generously() {
-    let ready = |pid, tasks: &[&str], lookahead| {
-        let tasks = tasks.iter().map(|task| task.to_string()).collect();
-        Ok(Message::Ready { version: 1, about: About { pid, tasks, lookahead } })
-    };
-    assert_eq!(Message::parse("ready 1"), ready(0, &[], 1));
-    assert_eq!(Message::parse("ready 1 {}\r"), ready(0, &[], 1));
-    assert_eq!(
-        Message::parse(r#" ready 1 { "tasks" : [ "a" ] , "pid" : 7 } "#),
-        ready(7, &["a"], 1)
-    );
-    let later = r#"ready 1 {"memory":1e9,"lookahead":2,"name":"}\"","gpu":false,"cpu":null}"#;
-    assert_eq!(Message::parse(later), ready(0, &[], 2));
+fn try_3_a_worker_may_tell_more_than_its_parent_knows() {
+    let ready = |version, about| Ok(Message::Ready { version, about });
+    assert_eq!(Message::parse("ready 1"), ready(1, ""));
+    assert_eq!(Message::parse("ready 1 {}\r"), ready(1, "{}"));
+    assert_eq!(Message::parse(r#" ready  1  {"memory": 1e9} "#), ready(1, r#"{"memory": 1e9}"#));
     // Another version may tell it in another way.
-    let about = About { pid: 0, tasks: vec![], lookahead: 1 };
-    assert_eq!(Message::parse("ready 2 pid=7"), Ok(Message::Ready { version: 2, about }));
+    assert_eq!(Message::parse("ready 2 pid=7"), ready(2, "pid=7"));
 }
 
 #[test]
@@ -207,19 +208,13 @@ fn what_is_no_message_says_why() {
         ("7 err tired \"x\"", r#""tired" is not a kind of error"#),
         ("ready one {}", r#""one" is not a number"#),
         ("ready", r#""" is not a number"#),
-        (
-            "ready 1 {\"pid\":\"x\"}",
-            "ready: column 8: expected a whole number from 0 to 4294967295, found \"\\\"x\\\"}\"",
-        ),
-        ("ready 1 []", "ready: column 1: expected `{`, found \"[]\""),
     ] {
         assert_eq!(Message::parse(text), Err(why.to_string()), "{text}");
     }
 }
 
-// I1
 #[test]
-fn what_is_not_a_message_is_output_wherever_it_stands() {
+fn i1_what_is_not_a_message_is_output_wherever_it_stands() {
     assert_eq!(worker("", None), []);
     assert_eq!(worker("hello\nworld", None), [output("hello\nworld")]);
     assert_eq!(worker("7 ok 144\n", None), [output("7 ok 144\n")]);
@@ -249,20 +244,45 @@ fn output_without_a_newline_is_handed_on_before_more_is_read() {
     assert_eq!(lines.read().unwrap(), Some(Incoming::Message("7 ok 1")));
 }
 
-// I2, and Try 1: `12` and `␞7 ok 1` are output, `7 ok 2` is the message.
+// `12` and `␞7 ok 1` are output, `7 ok 2` is the message.
 #[test]
-fn the_last_mark_on_a_line_starts_the_message() {
+fn try_1_of_two_marks_on_a_line_the_last_one_starts_the_message() {
+    assert_eq!(worker("12␞7 ok 1␞7 ok 2\n", None), [output("12\u{1e}7 ok 1"), message("7 ok 2")]);
+}
+
+#[test]
+fn i2_the_last_mark_on_a_line_starts_the_message() {
     assert_eq!(worker("12␞7 ok 1␞7 ok 2\n", None), [output("12\u{1e}7 ok 1"), message("7 ok 2")]);
     assert_eq!(worker("␞␞␞8 ok 1\n", None), [output("\u{1e}\u{1e}"), message("8 ok 1")]);
 }
 
-// Try 2: with the first mark on a line, the task that printed a lone one loses its answer, for nobody reads the second.
+// Break: the task that printed a lone mark loses its answer, for nobody reads the second one. Red
+// are try_1, try_2, i2 and f4, which have two marks on a line, and the random streams of i3.
 #[test]
-fn a_lone_mark_in_the_output_does_not_take_the_answer_with_it() {
+fn try_2_a_lone_mark_in_the_output_does_not_take_the_answer_with_it() {
     assert_eq!(
         worker("record separator: ␞, then ␞7 ok 1\n", None),
         [output("record separator: \u{1e}, then "), message("7 ok 1")]
     );
+}
+
+#[test]
+fn f4_the_limit_counts_from_the_last_mark_on() {
+    for (seal, start) in [(None, "␞"), (Some("k5q"), "␞k5q ")] {
+        // The cut at the limit goes through every byte of the answer.
+        for stray in 60..100 {
+            let noise = format!("␞{}", "x".repeat(stray));
+            let printed = format!("{noise}{start}7 ok 144\n{start}8 ok 1\n").replace('␞', "\x1e");
+            for size in [1, 7, 1_000] {
+                let input = BufReader::with_capacity(size, printed.as_bytes());
+                let mut lines = Lines::from_worker(input, seal);
+                lines.limit = 101;
+                let expected =
+                    [output(&noise.replace('␞', "\x1e")), message("7 ok 144"), message("8 ok 1")];
+                assert_eq!(collect(lines), expected, "{stray} bytes in parts of {size}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -291,11 +311,12 @@ fn with_a_seal_only_what_is_sealed_is_a_message() {
         [output("\u{1e}7 ok 0\n"), message("7 ok 1")]
     );
     assert_eq!(worker("␞k5q \n", Some("k5q")), [message("")]);
+    // What another writer puts into a sealed message does not cut it in two.
+    assert_eq!(worker("␞k5q 7 ok \"␞3 ok 5\n", Some("k5q")), [message("7 ok \"\u{1e}3 ok 5")]);
 }
 
-// I3
 #[test]
-fn wherever_the_stream_is_cut_the_pieces_are_the_same() {
+fn i3_wherever_the_stream_is_cut_the_pieces_are_the_same() {
     let printed = "out␞k5q ready 1\n␞fake 1 ok 2\n␞k5␞k5q 1 ok \"äö\"\n\n␞k5q 2 err panicked \"x\"\nend␞k5q torn";
     let bytes = printed.replace('␞', "\x1e").into_bytes();
     for seal in [None, Some("k5q")] {
@@ -317,22 +338,20 @@ fn wherever_the_stream_is_cut_the_pieces_are_the_same() {
     }
 }
 
-// I4
 #[test]
-fn a_message_that_is_no_text_is_reported_with_its_id_and_the_next_one_is_read() {
+fn i4_a_message_that_is_no_text_is_reported_with_its_id_and_the_next_one_is_read() {
     let printed = b"\x1e7 ok \"\xff\"\n\x1e8 ok 1\n\x1e\xff ok 1\n";
     assert_eq!(
         collect(Lines::from_worker(&printed[..], None)),
-        [NotText(Some(7)), message("8 ok 1"), NotText(None)]
+        [Unreadable(Some(7), Garbled), message("8 ok 1"), Unreadable(None, Garbled)]
     );
 }
 
-// I4, I5
 #[test]
-fn a_message_over_the_limit_is_reported_once_with_its_id_and_skipped() {
+fn i5_a_message_over_the_limit_is_reported_once_with_its_id_and_skipped() {
     let printed = format!("before\x1e7 ok \"{}\"\n\x1e8 ok 1\nafter", "x".repeat(1000));
-    for (limit, expected) in [(20, TooLong(Some(7))), (1008, TooLong(Some(7))), (2, TooLong(None))]
-    {
+    for (limit, id) in [(20, Some(7)), (1008, Some(7)), (2, None)] {
+        let expected = Unreadable(id, TooLong);
         let mut lines = Lines::from_worker(printed.as_bytes(), None);
         lines.limit = limit;
         let pieces = collect(lines);
@@ -345,23 +364,27 @@ fn a_message_over_the_limit_is_reported_once_with_its_id_and_skipped() {
     assert_eq!(collect(lines).len(), 4, "mark and newline count");
     let mut lines = Lines::from_worker(&b"\x1e7 ok 1\n"[..], None);
     lines.limit = 0;
-    assert_eq!(collect(lines), [TooLong(None)], "there is no line of no bytes, and no end of them");
+    assert_eq!(
+        collect(lines),
+        [Unreadable(None, TooLong)],
+        "there is no line of no bytes, and no end of them"
+    );
     assert_eq!(LIMIT, 512 << 20);
 }
 
-// I5: an endless line under a small limit; memory would be gone long before the watchdog.
+// Memory would be gone long before the watchdog.
 #[test]
-fn an_endless_line_is_skipped_in_little_memory() {
+fn i5_an_endless_line_is_skipped_in_little_memory() {
     let endless = "\x1e9 ok "
         .as_bytes()
-        .chain(io::repeat(b'1').take(200 << 20))
+        .chain(io::repeat(b'1').take(20 << 20))
         .chain(&b"\n\x1e10 ok 2\n"[..]);
     let pieces = watchdog("an endless line", move || {
         let mut lines = Lines::from_worker(BufReader::new(endless), None);
         lines.limit = 1 << 10;
         collect(lines)
     });
-    assert_eq!(pieces, [TooLong(Some(9)), message("10 ok 2")]);
+    assert_eq!(pieces, [Unreadable(Some(9), TooLong), message("10 ok 2")]);
 }
 
 #[test]
@@ -373,9 +396,8 @@ fn a_line_of_output_over_the_limit_is_no_loss() {
     assert_eq!(collect(lines), [output(out), message("1 ok 1")]);
 }
 
-// I6
 #[test]
-fn a_line_that_the_end_cuts_short_is_no_message() {
+fn i6_a_line_that_the_end_cuts_short_is_no_message() {
     assert_eq!(worker("␞7 ok 14", None), [Torn(b"7 ok 14".to_vec())]);
     assert_eq!(worker("␞k5q 7 ok 14", Some("k5q")), [Torn(b"7 ok 14".to_vec())]);
     assert_eq!(
@@ -394,7 +416,12 @@ fn every_line_of_a_parent_is_a_message() {
     lines.limit = 12;
     assert_eq!(
         collect(lines),
-        [TooLong(Some(7)), message("8 square 1"), NotText(None), NotText(Some(9))]
+        [
+            Unreadable(Some(7), TooLong),
+            message("8 square 1"),
+            Unreadable(None, Garbled),
+            Unreadable(Some(9), Garbled)
+        ]
     );
 }
 
@@ -426,9 +453,9 @@ fn random(state: &mut u64) -> usize {
     (*state >> 32) as usize
 }
 
-// I1, I3: garbage in, the same garbage out.
+// Garbage in, the same garbage out.
 #[test]
-fn of_random_streams_no_byte_is_lost_or_doubled() {
+fn i3_of_random_streams_no_byte_is_lost_or_doubled() {
     let words = ["\x1e", "\x1ek5q ", "k5q ", "\n", "\n", "7 ok 1", "x", "\x1ek5", "é"];
     let mut state = 15;
     for round in 0..20_000 {
@@ -451,7 +478,8 @@ fn of_random_streams_no_byte_is_lost_or_doubled() {
         assert_eq!(String::from_utf8(again).unwrap(), printed, "{pieces:?}");
         for piece in &pieces {
             assert!(
-                !matches!(piece, Piece::Message(text) if text.contains([MARK, '\n'])),
+                !matches!(piece, Piece::Message(text)
+                    if text.contains(start) || text.contains('\n')),
                 "{pieces:?}"
             );
         }
@@ -491,7 +519,7 @@ fn all_prefixes_of_a_message_kill_nobody() {
     let whole = r#"ready 1 {"pid":4242,"tasks":["square"],"lookahead":64}"#;
     for end in 0..whole.len() {
         let parsed = Message::parse(&whole[..end]);
-        assert_eq!(parsed.is_ok(), end == 0 || end == 7 || end == 8, "{parsed:?}");
+        assert_eq!(parsed.is_ok(), end == 0 || end >= 7, "{parsed:?}");
     }
 }
 
@@ -501,4 +529,72 @@ fn lines_can_be_sent_to_another_thread() {
     sendable::<Lines<BufReader<std::process::ChildStdout>>>();
     sendable::<Message<'static>>();
     sendable::<Incoming<'static>>();
+}
+
+#[test]
+fn i7_a_message_too_long_for_one_write_says_its_length() {
+    let json = |length: usize| format!("\"{}\"", "x".repeat(length - 2));
+    let at_most = json(ONE_WRITE - "␞7 ok \n".len() + 2); // ␞ is one byte in the pipe
+    let line = written("7 ok", &at_most);
+    assert_eq!((line.len(), line.contains('#')), (ONE_WRITE, false));
+    for length in [at_most.len() + 1, 300_000] {
+        let json = json(length);
+        let line = written("7 ok", &json);
+        assert_eq!(line, format!("\u{1e}7 ok #{length} {json}\n"));
+        let [Piece::Message(text)] = &collect(Lines::from_worker(line.as_bytes(), None))[..] else {
+            panic!("{length}")
+        };
+        assert_eq!(Message::parse(text), Ok(Message::Reply { id: 7, outcome: Ok(&json) }));
+    }
+    // The head and the seal count; ready and errors say it too; a mark inside does not change it.
+    let mut line = String::new();
+    write_message(&opening(Some("k5q")), "7 ok", &at_most, &mut line);
+    assert!(line.starts_with(&format!("\u{1e}k5q 7 ok #{} \"", at_most.len())));
+    let text = written("7 err panicked", &json(5_000));
+    assert_eq!(
+        Message::parse(text.trim_start_matches(MARK).trim_end()),
+        Ok(reply(7, ErrKind::Panicked, &"x".repeat(4_998)))
+    );
+    assert!(written("ready 1", &json(5_000)).starts_with("\u{1e}ready 1 #5000 \""));
+    let marks = "\u{1e}\n".repeat(3_000);
+    assert_eq!(written("7 ok", &marks), format!("\u{1e}7 ok #6000 {}\n", " ".repeat(6_000)));
+}
+
+// F9: in the first edition each of these was a result.
+#[test]
+fn f9_what_another_writer_puts_into_a_long_message_is_an_error_that_names_it() {
+    let line = written("7 ok", &format!("\"{}\"", "x".repeat(5_000)));
+    for intruder in ["50 %", "50 %\n", "\n", "x", "\u{1e}3 ok 5\n", "\u{1e}"] {
+        for at in [20, 4_096, line.len() - 1] {
+            let mut line = line.clone();
+            line.insert_str(at, intruder);
+            let sealed = line.replacen(MARK, &opening(Some("k5q")), 1);
+            let pieces = collect(Lines::from_worker(sealed.as_bytes(), Some("k5q")));
+            let Some(Piece::Message(text)) = pieces.first() else { panic!("{intruder:?} at {at}") };
+            let Ok(Message::Reply { id: 7, outcome: Err((Garbled, why)) }) = Message::parse(text)
+            else {
+                assert_eq!((intruder, at), ("\n", line.len() - 2), "{text}");
+                continue;
+            };
+            assert!(why.starts_with("a message of 5002 bytes came as "), "{why}");
+            assert!(why.contains("something else writes to the worker's standard output"), "{why}");
+        }
+    }
+}
+
+#[test]
+fn i7_a_length_that_is_no_length_fails_its_call() {
+    for wrong in
+        ["7 ok #", "7 ok #5", "7 ok #x 12", "7 ok #-1 12", "7 ok #3 12", "7 err panicked #1 12"]
+    {
+        let parsed = Message::parse(wrong);
+        assert!(
+            matches!(parsed, Ok(Message::Reply { id: 7, outcome: Err((Garbled, _)) })),
+            "{wrong}: {parsed:?}"
+        );
+    }
+    assert_eq!(Message::parse("7 ok #2 12"), Ok(Message::Reply { id: 7, outcome: Ok("12") }));
+    assert_eq!(Message::parse("7 ok 12"), Ok(Message::Reply { id: 7, outcome: Ok("12") }));
+    assert!(Message::parse("ready 1 #3 {}").unwrap_err().starts_with("a message of 3 bytes"));
+    assert!(Message::parse("x7 ok #2 12").is_err(), "nobody knows whose it is");
 }

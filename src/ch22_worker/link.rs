@@ -1,6 +1,9 @@
 //! The pipes of a worker, between the thread that reads and the one that runs.
 
-use super::super::ch21_protocol::{ErrKind, Incoming, Lines, Message, RECALL, ROOM, Request};
+use super::super::ch19_wire::to_line;
+use super::super::ch21_protocol::{
+    CAPACITY, ErrKind, Incoming, Lines, RECALL, Request, opening, write_message,
+};
 use std::collections::VecDeque;
 use std::io::{self, BufRead, Write};
 use std::mem::take;
@@ -46,8 +49,7 @@ impl<'a, W: Write> Link<'a, W> {
             match incoming {
                 Incoming::Message(line) if line.trim_ascii() == RECALL => self.give_back(),
                 Incoming::Message(line) => self.push(line), // (1)
-                Incoming::TooLong(Some(id)) => _ = self.fail([id], ErrKind::TooLong, "too long"),
-                Incoming::NotText(Some(id)) => _ = self.fail([id], ErrKind::BadArgument, "no text"),
+                Incoming::Unreadable(Some(id), kind, why) => _ = self.fail([id], kind, why),
                 _ => _ = writeln!(io::stderr(), "a line without an id, ignored"),
             }
         }
@@ -55,7 +57,7 @@ impl<'a, W: Write> Link<'a, W> {
         self.news.notify_one();
         // (5), I4: a write is the only way to learn that nobody reads.
         while worked.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
-            _ = self.say(&[Message::StillHere]);
+            _ = self.say(|opening, lines| *lines += &format!("{opening}\n"));
         }
     }
 
@@ -83,7 +85,7 @@ impl<'a, W: Write> Link<'a, W> {
         let mut backlog = self.news.wait_while(backlog, none).unwrap();
         let found = backlog.lines.read_line(request).is_ok_and(|length| length > 0);
         if backlog.lines.is_empty() {
-            backlog.lines.shrink_to(ROOM);
+            backlog.lines.shrink_to(CAPACITY);
         }
         found
     }
@@ -102,18 +104,23 @@ impl<'a, W: Write> Link<'a, W> {
         kind: ErrKind,
         why: &str,
     ) -> io::Result<()> {
-        let reply = |id| Message::Reply { id, outcome: Err((kind, why.to_string())) };
-        self.say(&ids.into_iter().map(reply).collect::<Vec<_>>())
+        let why = to_line(&why.to_string());
+        let ids: Vec<_> = ids.into_iter().collect();
+        self.say(|opening, lines| {
+            for id in &ids {
+                write_message(opening, format_args!("{id} err {kind}"), &why, lines);
+            }
+        })
     }
 
     /// Writes messages in one piece. For standard output this also brings out what a task printed
     /// before.
-    pub(super) fn say(&self, messages: &[Message<'_>]) -> io::Result<()> {
+    pub(super) fn say(&self, write: impl Fn(&str, &mut String)) -> io::Result<()> {
         let mut output = self.output.lock().map_err(|_| io::Error::other("the output panicked"))?;
         let (output, lines) = &mut *output;
         lines.clear();
-        lines.shrink_to(ROOM);
-        messages.iter().for_each(|message| message.write(self.seal, lines));
+        lines.shrink_to(CAPACITY);
+        write(&opening(self.seal), lines);
         let written = output.write_all(lines.as_bytes()).and_then(|()| output.flush());
         written.inspect_err(|_| (self.leave)(0))
     }

@@ -100,9 +100,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::{env, fmt, process, thread};
 
-use super::ch19_wire::{Wire, from_line, put};
+use super::ch19_wire::{Wire, from_line, put, to_line};
 use super::ch21_protocol::{
-    About, EACH, ErrKind, LIMIT, Lines, Message, ROOM, Request, VERSION, is_task_name,
+    CAPACITY, EACH, ErrKind, LIMIT, Lines, Request, VERSION, is_task_name, write_message,
 };
 
 /// How many requests a worker is willing to hold: it tells the parent in `ready`.
@@ -297,20 +297,28 @@ impl Tasks {
             (link.leave)(1);
             return Err(io::Error::other(cause));
         }
-        let tasks = self.names().map(String::from).collect();
-        let about = About { pid: process::id(), tasks, lookahead: LOOKAHEAD };
-        link.say(&[Message::Ready { version: VERSION, about }])?;
+        let tasks = to_line(&self.names().map(String::from).collect::<Vec<_>>());
+        let pid = process::id();
+        let about = format!("{{\"pid\":{pid},\"tasks\":{tasks},\"lookahead\":{LOOKAHEAD}}}");
+        link.say(|opening, lines| {
+            write_message(opening, format_args!("ready {VERSION}"), &about, lines);
+        })?;
         let (mut line, mut result) = (String::new(), String::new());
         while link.next(&mut line) {
             if let Some(request) = Request::parse(&line) {
-                let outcome = self.answer(&request, &mut result).map(|()| result.as_str()); // (2)
-                link.say(&[Message::Reply { id: request.id, outcome }])?; // (3), I2
+                let id = request.id;
+                match self.answer(&request, &mut result) {
+                    Ok(()) => link.say(|opening, lines| {
+                        write_message(opening, format_args!("{id} ok"), &result, lines);
+                    }),
+                    Err((kind, why)) => link.fail([id], kind, &why),
+                }?;
             } else {
                 _ = writeln!(io::stderr(), "a line without an id, ignored: {:?}", line.trim_end());
             }
             for buffer in [&mut line, &mut result] {
                 buffer.clear();
-                buffer.shrink_to(ROOM);
+                buffer.shrink_to(CAPACITY);
             }
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! The thread at a worker's standard input.
 
-use super::super::ch21_protocol::{RECALL, ROOM};
+use super::super::ch21_protocol::{CAPACITY, RECALL};
 use super::Shared;
 use super::call::Call;
 use super::seat::Fate;
@@ -20,7 +20,7 @@ impl Shared {
         let mut lines = String::new();
         while let Some(given) = self.next_requests(me, generation) {
             lines.clear();
-            lines.shrink_to(ROOM);
+            lines.shrink_to(CAPACITY);
             let mut ends = Vec::with_capacity(given.len());
             for call in &given {
                 call.write_request(&mut lines);

@@ -1,6 +1,7 @@
 //! The threads at a worker's two outputs.
 
 use super::super::ch10_future::Error;
+use super::super::ch19_wire::{Decoded, Ignored, Reader, Wire, entries, from_line};
 use super::super::ch21_protocol::{ErrKind, Incoming, Lines, Message, VERSION};
 use super::Shared;
 use super::seat::{Fate, Seat};
@@ -109,13 +110,9 @@ impl Shared {
                     ready = true;
                     Message::parse(text).and_then(|message| self.hear(me, generation, message))
                 }
-                Ok(Some(Incoming::TooLong(Some(id)))) => unread(id, "over the limit"),
-                Ok(Some(Incoming::NotText(Some(id)))) => unread(id, "not UTF-8"),
-                Ok(Some(Incoming::TooLong(None))) => {
-                    Err("it sent a message over the limit".to_owned())
-                }
-                Ok(Some(Incoming::NotText(None))) => {
-                    Err("it sent a message that is not UTF-8".to_owned())
+                Ok(Some(Incoming::Unreadable(Some(id), _, why))) => unread(id, why),
+                Ok(Some(Incoming::Unreadable(None, _, why))) => {
+                    Err(format!("it sent a message that is {why}"))
                 }
                 Ok(Some(Incoming::Torn(_))) => Ok(()), // the end of the file comes next
                 Ok(None) => break Fate::Gone("it closed its output"),
@@ -150,7 +147,10 @@ impl Shared {
                 return Err(format!("it speaks version {version} of the protocol, not {VERSION}"));
             }
             Message::Ready { about, .. } => {
-                seat.ready = Some(about.lookahead.max(1));
+                let about = if about.is_empty() { "{}" } else { about };
+                let lookahead = from_line(about).map_err(|error| format!("ready: {error}"))?;
+                let Lookahead(lookahead) = lookahead;
+                seat.ready = Some(lookahead.max(1));
                 state.failed_starts = 0;
                 drop(state);
                 self.desks[me].feeder.notify_one();
@@ -185,5 +185,24 @@ impl Shared {
         self.find_help(state);
         call.settle(outcome);
         Ok(())
+    }
+}
+
+/// How many requests a worker will hold: what is read of its `ready`.
+struct Lookahead(usize);
+
+impl Wire for Lookahead {
+    fn encode(&self, _: &mut String) {}
+
+    fn decode(input: &mut Reader<'_>) -> Decoded<Self> {
+        let mut lookahead = Lookahead(1);
+        entries(input, |key: String, input| {
+            match key.as_str() {
+                "lookahead" => lookahead.0 = input.item()?,
+                _ => _ = input.item::<Ignored>()?,
+            }
+            Ok(())
+        })?;
+        Ok(lookahead)
     }
 }
