@@ -1,5 +1,5 @@
 //! What a worker writes, read in four ways, each of which mends what the one before got wrong. Look
-//! at who gets a wrong answer, and why. ␞ stands for ASCII 30, and ⏎ for the end of a line.
+//! at which call gets a wrong answer, and why. ␞ stands for ASCII 30, and ⏎ for the end of a line.
 //!
 //! Expected output:
 //!
@@ -26,7 +26,9 @@
 //! A result of 5000 letters, and a program started by task 7 writes "50 %" into the middle of it:
 //!   reply    7 has an answer of 5006 bytes, the wrong one
 //! The same, but the message says its length:
-//!   reply    7 has no answer, garbled: a message of 5002 bytes came as 5006: something else writes to the worker's standard output, perhaps a program that the task has started
+//!   reply    7 has no answer, garbled: a message of 5002 bytes came as 5006:
+//!            something else writes to the worker's standard output,
+//!            perhaps a program that the task has started
 //! ```
 
 use std::fmt::Write as _;
@@ -111,6 +113,7 @@ fn explain(story: &mut String, printed: &str, seal: Option<&str>) -> std::fmt::R
                     writeln!(story, "  reply    {id} has the answer {json:?}")?;
                 }
                 Ok(Message::Reply { id, outcome: Err((kind, why)) }) => {
+                    let why = why.replace(": ", ":\n           ").replace(", ", ",\n           ");
                     writeln!(story, "  reply    {id} has no answer, {kind}: {why}")?;
                 }
                 other => writeln!(story, "  other    {other:?}")?,

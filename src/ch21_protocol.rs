@@ -5,7 +5,7 @@
 //! | reading time | 15 min, exercises not counted |
 //! | run it | `cargo run --example ch21_protocol` |
 //! | files | [example](../../../../examples/ch21_protocol.rs), [test](../../../../tests/ch21_protocol.rs), [the story](../../../../CHAPTERS.md) |
-//! | before, after | [20](../ch20_records/index.html), [22](../ch22_worker/index.html) |
+//! | before, after | [19](../ch19_wire/index.html), [22](../ch22_worker/index.html) |
 //!
 //! ## Why
 //!
@@ -122,8 +122,8 @@ pub const VERSION: u64 = 1;
 /// What every message of a worker starts with: ASCII 30, the record separator.
 pub const MARK: char = '\u{1e}';
 
-/// The most bytes that enter a pipe in one piece, whoever else writes to it: `PIPE_BUF` of Linux. A
-/// longer message says its length.
+/// The most bytes that enter a pipe in one piece while others write to it too: `PIPE_BUF` of Linux.
+/// A longer message says its length.
 pub const ONE_WRITE: usize = 4096;
 
 /// The longest line that is read unless told otherwise, in bytes, all of it counted: 512 MiB.
@@ -178,8 +178,8 @@ impl<'a> Request<'a> {
     }
 }
 
-/// Whether a task can be called `name`: not empty, no white space, no control character, no [`EACH`]
-/// at its end.
+/// Whether a task can be called `name`: not empty, no white space, no control character, no
+/// [`EACH`] at its end.
 pub fn is_task_name(name: &str) -> bool {
     let spaced = name.contains(|c: char| c.is_whitespace() || c.is_control());
     !name.is_empty() && !spaced && !name.ends_with(EACH)
@@ -191,8 +191,8 @@ pub fn is_task_name(name: &str) -> bool {
 /// ```
 /// use concurrent_explained::{ErrKind, Message};
 ///
-/// let outcome = Err((ErrKind::Panicked, "overflow".to_string()));
-/// assert_eq!(Message::parse(r#"7 err panicked "overflow""#), Ok(Message::Reply { id: 7, outcome }));
+/// let reply = Message::Reply { id: 7, outcome: Err((ErrKind::Panicked, "overflow".to_string())) };
+/// assert_eq!(Message::parse(r#"7 err panicked "overflow""#), Ok(reply));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Message<'a> {

@@ -87,7 +87,6 @@ const NOT_REWRITTEN_YET: &[&str] = &[
     "ch16_scope",
     "ch17_map",
     "ch19_wire",
-    "ch21_protocol",
     "ch22_worker",
     "ch25_process_pool",
     "ch26_executor",

@@ -1,4 +1,4 @@
-//! Chapter 21: every byte is a message or output, wherever the pipe cuts it, and no message can be forged, torn or lost.
+//! Chapter 21: every byte is a message or output, wherever the pipe cuts it.
 
 mod support;
 
@@ -177,7 +177,7 @@ fn every_message_is_written_and_read_with_and_without_a_seal() {
     }
 }
 
-// An old parent understands it: what a worker tells is handed on as it is, and a parent takes from it what it knows.
+// An old parent understands it: it takes what it knows from what the worker tells.
 #[test]
 fn try_3_a_worker_may_tell_more_than_its_parent_knows() {
     let ready = |version, about| Ok(Message::Ready { version, about });
