@@ -12,7 +12,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use concurrent_explained::ch19_wire::{Decoded, Reader, Wire, to_line};
+use concurrent_explained::ch19_wire::{Decoded, Reader, Wire, from_line, to_line};
 use concurrent_explained::ch21_protocol::{ErrKind, Incoming, Lines, Message, VERSION};
 use concurrent_explained::ch22_worker::{LOOKAHEAD, Tasks, worker_mark};
 use support::process_watchdog as watchdog;
@@ -20,6 +20,14 @@ use support::process_watchdog as watchdog;
 fn square(n: u64) -> u64 {
     n.checked_mul(n).expect("it fits")
 }
+
+/// What a worker tells about itself.
+struct About {
+    pid: u32,
+    tasks: Vec<String>,
+    lookahead: Option<usize>,
+}
+concurrent_explained::wire!(struct About { pid, tasks, lookahead });
 
 fn twice<T: Clone>(value: T) -> Vec<T> {
     vec![value.clone(), value]
@@ -183,7 +191,7 @@ fn a_request_that_is_no_text_is_refused_by_its_id() {
     Tasks::new().with("square", square).serve(&input[..], &mut output, None).unwrap();
     let mut got = split(&output);
     got.sort();
-    assert_eq!(got[..2], ["␞1 err bad_argument \"no text\"", "␞2 ok 4"]);
+    assert_eq!(got[..2], ["␞1 err garbled \"not UTF-8\"", "␞2 ok 4"]);
 }
 
 // I5
@@ -199,7 +207,11 @@ fn requests_and_results_over_the_limit_are_refused() {
     assert!(got[0].starts_with("␞1 ok \"xxx"));
     assert_eq!(
         got[1..4],
-        ["␞2 err too_long \"a result of 101 bytes\"", "␞3 err too_long \"too long\"", "␞4 ok 3"]
+        [
+            "␞2 err too_long \"a result of 101 bytes\"",
+            "␞3 err too_long \"over the limit\"",
+            "␞4 ok 3"
+        ]
     );
 }
 
@@ -701,7 +713,11 @@ fn a_process_started_with_the_mark_serves_its_standard_input() {
         let Ok(Message::Ready { version, about }) = Message::parse(&ready) else {
             panic!("{ready}")
         };
-        assert_eq!((version, about.pid, about.lookahead), (VERSION, worker.child.id(), LOOKAHEAD));
+        let about: About = from_line(about).unwrap();
+        assert_eq!(
+            (version, about.pid, about.lookahead),
+            (VERSION, worker.child.id(), Some(LOOKAHEAD))
+        );
         assert_eq!(
             about.tasks,
             [
@@ -865,9 +881,10 @@ fn foreign(interpreter: &str, file: &str) {
         let Ok(Message::Ready { version, about }) = Message::parse(&ready) else {
             panic!("{file}: {ready}")
         };
+        let about: About = from_line(about).unwrap();
         assert_eq!(
             (version, about.pid, about.lookahead),
-            (VERSION, worker.child.id(), 1),
+            (VERSION, worker.child.id(), None),
             "{file}"
         );
         assert_eq!(about.tasks, ["square"]);
