@@ -67,6 +67,8 @@ pub mod ch25_process_pool;
 pub mod ch26_executor;
 pub mod ch27_square_sum;
 
+pub mod ch31_schedules;
+
 pub use ch01_lock::{Lock, LockGuard, UnlockError};
 pub use ch02_rlock::{RLock, RLockGuard, RUnlockError};
 pub use ch03_condition::{Answer, Condition, Guard};
