@@ -1,5 +1,5 @@
-//! Three questions, each to a thread of its own: one answers, one panics, one nobody waits for. Look
-//! at what the last two cost with `Slot`, and at what tells the reader and the writer below.
+//! Three questions, each to a thread of its own: one answers, one panics, one nobody waits for.
+//! Look at what the last two cost with `Slot`, and at what tells the reader and the writer below.
 //!
 //! Expected output:
 //!

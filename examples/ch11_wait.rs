@@ -1,33 +1,99 @@
-//! Look at the slow first future: asked in turn, it holds up the two that are ready. One queue of
-//! news hands out whichever is done; here the slow one is fulfilled only after the others came out.
+//! Look at the slow first future: asked in turn, it hides the two that are done. Then at what each
+//! wait leaves behind in it, and at what a `?` in the loop leaves to be done.
 //!
 //! Expected output:
 //!
 //! ```text
-//! in turn:           nothing within 50 ms, though 2 of 3 are done
-//! as completed:      b = 20, c = 30, a = 10
-//! first completed:   1 done, 3 not
-//! first exception:   3 done, 1 not
-//! with a limit:      three came out, then: 1 of 4 unfinished
-//! taken back:        1 future, not cancelled
-//! all completed:     100000 futures, 100000 done
+//! in turn:          nothing within 50 ms, though 2 of 3 futures are done
+//! by callback:      1000 times the first of two; the other told 1000 readers, all gone
+//! as_completed:     b = 20, c = 30, a = 10
+//! first completed:  1 done, 3 not
+//! first exception:  3 done, 1 not
+//! with a limit:     three come out, then: 1 of 4 unfinished
+//! taken back:       1 future, not cancelled
+//! `?` in the loop:  the promise was dropped without an outcome; 2 tasks will be done for nobody
+//! cancel_on_drop:   the promise was dropped without an outcome; 0 tasks will be done for nobody
+//! all completed:    100000 futures, 100000 done
 //! ```
 
-use concurrent_explained::{Error, Future, Promise, ReturnWhen, as_completed, promise, wait};
+use concurrent_explained::{
+    AsCompleted, Error, Future, Promise, ReturnWhen, as_completed, promise, wait,
+};
 use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-type Pairs = (Vec<Promise<i32>>, Vec<Future<'static, i32>>);
+type Number = Future<'static, i32>;
+type Pairs = (Vec<Promise<i32>>, Vec<Number>);
 
-fn main() {
+/// How often a future has written to a reader that was no longer there.
+pub(crate) static IN_VAIN: AtomicUsize = AtomicUsize::new(0);
+
+/// The smallest version: the first future that is done, and the others. It cannot take its
+/// callbacks back, so the others remember this reader as long as they live.
+pub(crate) fn first_by_callback(mut futures: Vec<Number>) -> (Number, Vec<Number>) {
+    let (sender, news) = mpsc::channel();
+    for (key, future) in futures.iter().enumerate() {
+        let sender = sender.clone();
+        future.add_done_callback(move |_| {
+            if sender.send(key).is_err() {
+                IN_VAIN.fetch_add(1, SeqCst);
+            }
+        });
+    }
+    let first = news.recv().expect("every future writes when it is done");
+    (futures.remove(first), futures)
+}
+
+fn done(value: i32) -> Number {
+    let (promise, future) = promise();
+    promise.complete(Ok(value)).unwrap();
+    future
+}
+
+/// Adds what comes out, up to the first failure.
+fn sum(news: AsCompleted<'static, i32>) -> Result<i32, Error> {
+    let mut sum = 0;
+    for future in news {
+        sum += future.result()?;
+    }
+    Ok(sum)
+}
+
+/// A sum over four tasks, of which the second fails: its error, and how many are left to be done.
+fn fails(setting: fn(AsCompleted<'static, i32>) -> AsCompleted<'static, i32>) -> (Error, usize) {
+    let (mut promises, mut futures): Pairs = (0..3).map(|_| promise()).unzip();
+    futures.insert(0, done(1));
+    drop(promises.remove(0)); // the failure
+    let error = sum(setting(as_completed(futures))).unwrap_err();
+    (error, promises.iter_mut().filter_map(|promise| promise.start().then_some(())).count())
+}
+
+fn tell() -> Result<String, std::fmt::Error> {
+    let mut story = String::new();
     let [(slow, a), (fast, b), (faster, c)] = [promise::<i32>(), promise(), promise()];
     let names = HashMap::from([(a.id(), "a"), (b.id(), "b"), (c.id(), "c")]);
     fast.complete(Ok(20)).unwrap();
     faster.complete(Ok(30)).unwrap();
     if !a.wait_timeout(Duration::from_millis(50)) {
-        println!("in turn:           nothing within 50 ms, though 2 of 3 are done");
+        writeln!(story, "in turn:          nothing within 50 ms, though 2 of 3 futures are done")?;
     }
+
+    let (ends_last, mut slower) = promise();
+    for n in 0..1_000 {
+        let (_first, mut others) = first_by_callback(vec![slower, done(n)]);
+        slower = others.remove(0);
+    }
+    ends_last.complete(Ok(0)).unwrap();
+    let told = IN_VAIN.load(SeqCst);
+    writeln!(
+        story,
+        "by callback:      1000 times the first of two; the other told {told} readers, all gone"
+    )?;
 
     let mut slow = Some(slow);
     let mut came = Vec::new();
@@ -37,37 +103,48 @@ fn main() {
             slow.take().unwrap().complete(Ok(10)).unwrap();
         }
     }
-    println!("as completed:      {}", came.join(", "));
+    writeln!(story, "as_completed:     {}", came.join(", "))?;
 
     let (promises, futures): Pairs = (0..4).map(|_| promise()).unzip();
     let mut promises = promises.into_iter();
     promises.next().unwrap().complete(Ok(1)).unwrap();
-    let first = wait(futures, ReturnWhen::FirstCompleted, None);
-    println!("first completed:   {} done, {} not", first.done.len(), first.not_done.len());
+    let first = wait(futures, ReturnWhen::FirstCompleted);
+    let (done, not_done) = (first.done.len(), first.not_done.len());
+    writeln!(story, "first completed:  {done} done, {not_done} not")?;
 
     let futures = first.done.into_iter().chain(first.not_done);
     promises.next().unwrap().complete(Ok(2)).unwrap();
     promises.next().unwrap().complete(Err(Error::Abandoned)).unwrap();
-    let failed = wait(futures, ReturnWhen::FirstException, None);
-    println!("first exception:   {} done, {} not", failed.done.len(), failed.not_done.len());
+    let failed = wait(futures, ReturnWhen::FirstException);
+    let (done, not_done) = (failed.done.len(), failed.not_done.len());
+    writeln!(story, "first exception:  {done} done, {not_done} not")?;
 
-    let mut news =
-        as_completed(failed.done.into_iter().chain(failed.not_done)).within(Duration::ZERO);
+    let futures = failed.done.into_iter().chain(failed.not_done);
+    let mut news = as_completed(futures).within(Duration::ZERO);
     let came = news.by_ref().take(3).filter(Result::is_ok).count();
     assert_eq!(came, 3);
-    println!("with a limit:      three came out, then: {}", news.next().unwrap().unwrap_err());
+    let late = news.next().unwrap().unwrap_err();
+    writeln!(story, "with a limit:     three come out, then: {late}")?;
     let left = news.into_unfinished();
     assert!(!left[0].cancelled());
-    println!("taken back:        {} future, not cancelled", left.len());
+    writeln!(story, "taken back:       {} future, not cancelled", left.len())?;
+
+    let (error, left) = fails(|news| news);
+    writeln!(story, "`?` in the loop:  {error}; {left} tasks will be done for nobody")?;
+    let (error, left) = fails(AsCompleted::cancel_on_drop);
+    writeln!(story, "cancel_on_drop:   {error}; {left} tasks will be done for nobody")?;
 
     let (promises, futures): Pairs = (0..100_000).map(|_| promise()).unzip();
     let worker =
         thread::spawn(|| promises.into_iter().for_each(|promise| promise.complete(Ok(1)).unwrap()));
-    let all = wait(futures, ReturnWhen::AllCompleted, None);
-    println!(
-        "all completed:     {} futures, {} done",
-        all.done.len() + all.not_done.len(),
-        all.done.len()
-    );
+    let all = wait(futures, ReturnWhen::AllCompleted);
+    let (done, not_done) = (all.done.len(), all.not_done.len());
+    writeln!(story, "all completed:    {} futures, {done} done", done + not_done)?;
     worker.join().unwrap();
+    Ok(story)
+}
+
+fn main() -> Result<(), std::fmt::Error> {
+    let _ = io::stdout().write_all(tell()?.as_bytes()); // a reader that has left is no error
+    Ok(())
 }

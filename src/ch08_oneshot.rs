@@ -53,12 +53,12 @@
 //! ## The trap
 //!
 //! *The writer writes at its end* forgets all its other ends. In the example a thread panics before
-//! it writes, and its reader would sleep until the program is killed. A mark set by hand before each
-//! `return` misses the panics, and the next `?` that somebody adds. `Drop` cannot be passed by.
+//! it writes, and its reader would sleep until the program is killed. A mark set by hand before
+//! each `return` misses the panics, and the next `?` that somebody adds. No exit avoids `Drop`.
 //!
 //! ## Elsewhere
 //!
-//! - std: `mpsc::channel` can do it and much more; `JoinHandle::join` is a oneshot of a whole thread.
+//! - std: `mpsc::channel` can do it, and more; `JoinHandle::join` is a oneshot of a whole thread.
 //! - tokio and futures: `oneshot::channel`, with the same two ends, for readers that are `async`.
 //! - Python and Java: one object is both ends, so a writer that leaves without a word is no event.
 //!
@@ -104,8 +104,8 @@ struct Shared<T> {
 }
 
 struct State<T> {
-    /// Put here by `send`, taken by `recv`. One that nobody takes is dropped with the last end (I1),
-    /// when no lock is left to be held (I4).
+    /// Put here by `send`, taken by `recv`. One that nobody takes is dropped with the last end
+    /// (I1), when no lock is left to be held (I4).
     value: Option<T>,
     /// One end is gone. Each end that reads this is there itself, so it means "the other one".
     over: bool,

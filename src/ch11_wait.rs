@@ -1,13 +1,29 @@
-//! # 11 · Wait — many futures, one queue of news
+//! # 11 · Wait — many futures write into one queue
 //!
-//! Needs: ch07, ch10.   Reading time: 12 min.
-//! Run it: cargo run --example ch11_wait
+//! | needs | [07](super::ch07_queue), [10](super::ch10_future) |
+//! | --- | --- |
+//! | reading time | 15 min, exercises not counted |
+//! | run it | `cargo run --example ch11_wait` |
+//! | files | [example](../../../../examples/ch11_wait.rs), [test](../../../../tests/ch11_wait.rs), [the story](../../../../CHAPTERS.md) |
+//! | before, after | [10](../ch10_future/index.html), [12](../ch12_workers/index.html) |
 //!
 //! ## Why
 //!
 //! `result` waits for one future. With a hundred of them, asking each in turn means sleeping on the
-//! slowest while ninety-nine are ready. Nobody can sleep on a hundred condition variables; but a
-//! hundred tasks can write to one queue.
+//! slowest while ninety-nine are ready. No thread can sleep on a hundred condition variables; but a
+//! hundred tasks can write into one queue.
+//!
+//! ## Steps
+//!
+//! 1. `add_done_callback` that sends the future's number into a channel: the reader sleeps on one
+//!    channel. Complete, in the example. Fails because a callback cannot be taken back: a reader
+//!    that has what it wants, or whose limit is over, stays on the list of every future that goes
+//!    on. After a thousand waits one long task remembers a thousand readers, and tells them all.
+//! 2. One entry in each future that can be removed: `watch` and `unwatch` of chapter 10. Fails if
+//!    "is it done?" and "then tell me" are two steps; so `watch` is both, under the future's lock.
+//! 3. The queue of chapter 07 in the middle, and three questions on top: which is next
+//!    ([`as_completed`]), is it enough ([`wait()`]), and is it late ([`wait_timeout`],
+//!    [`AsCompleted::within`]).
 //!
 //! ## Picture
 //!
@@ -31,50 +47,55 @@
 //!   the input; the others as they are done.
 //! - I2. No end is missed: a future is done when it is asked to write, or it will write.
 //! - I3. One end costs one entry in the queue, however many futures there are.
-//! - I4. Whoever stops waiting leaves nothing behind in the futures, on every way out.
-//! - I5. Nothing is cancelled and nothing is lost: what did not come out can be taken back.
-//! - One limit for the whole wait, counted from the call. What is done comes out even after it.
-//! - A worker that waits without a limit does the unstarted work of its own pool meanwhile. It may
-//!   begin a long task when a short one is about to end elsewhere; and a task that waits for what
-//!   its waiter does *after* the wait must not be among them.
-//! - Not promised: which of two tasks that end at the same moment comes first.
+//! - I4. A reader that stops waiting leaves nothing behind in the futures, on every way out.
+//! - I5. Nothing is lost, and nothing is cancelled unless asked for: what did not come out can be
+//!   taken back, or cancelled with [`AsCompleted::cancel_on_drop`].
+//! - I6. One limit for the whole wait, counted from the call. What is done comes out even after it.
+//! - I7. A worker that waits without a limit does the unstarted work of its own pool meanwhile.
+//! - Not promised: which of two tasks that end at the same moment comes first. And with I7, a
+//!   worker may begin a long task when a short one is about to end elsewhere; what a task waits for
+//!   must not be something that its waiter does after the wait.
 //!
 //! ## The trap
 //!
-//! *If it is not done, ask it to write*, as two steps: a future that ends between the two writes to
-//! nobody, and the wait never ends. `watch` is both steps under the future's own lock.
+//! `for future in as_completed(all) { sum += future.result()?; }` leaves at the first failure, and
+//! leaves the other tasks running: they were handed to a pool, and a future that is dropped cancels
+//! nothing. If the pool is dropped next, its `drop` runs every one of them before anybody sees the
+//! error. `as_completed(all).cancel_on_drop()` cancels what has not started. ([`map`] does so
+//! always: its reader wants all values or none.)
 //!
 //! The other trap: `wait` with `FirstCompleted` in a loop asks every future again in every round.
 //! For a hundred thousand futures that is five thousand million questions; `as_completed` asks
 //! once.
 //!
+//! [`map`]: ../ch17_map/index.html
+//!
 //! ## Elsewhere
 //!
 //! - Python: the same two functions. Cancelled futures may never come out, `wait` returns sets
-//!   without order, and the limit of `as_completed` counts from the first `next`.
+//!   without order, and leaving the loop cancels nothing either.
 //! - Java: `ExecutorCompletionService` is the queue, for tasks submitted through it.
 //! - Go: every goroutine writes to one channel, which is this chapter without the futures.
 //! - Async Rust: `FuturesUnordered` polls those that were woken; `select!` waits for the first.
 //!
 //! ## Try
 //!
-//! 1. Predict: of three futures one is done, one was cancelled, one pends. What does `wait` return
-//!    for each `ReturnWhen`, with a limit of zero?
-//! 2. Break: in `as_completed`, replace `watch` by a look at `done` followed by `watch`. Which test
-//!    hangs, and why only sometimes?
+//! 1. Predict: of three futures one is done, one was cancelled, one pends. What does `wait_timeout`
+//!    return for each `ReturnWhen`, with a limit of zero?
+//! 2. Break: in `as_completed`, before `watch`, skip the future if it `is_done`, and ignore what
+//!    `watch` says. Which tests hang, and why only sometimes?
 //! 3. Extend: write `first_ok`, which returns the first value that is no error, and cancels the
 //!    rest.
+
+// Part of concurrent-explained, MIT OR Apache-2.0.
 
 use super::ch07_queue::Queue;
 use super::ch10_future::{Future, Watcher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use std::{fmt, iter, mem, thread, vec};
+use std::{fmt, iter, mem, vec};
 
-/// How often to look for news before sleeping.
-const LOOKS: u32 = 10;
-
-/// What [`wait`] waits for. With nothing to wait for, each is satisfied at once.
+/// What [`wait()`] waits for. With nothing to wait for, each is satisfied at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReturnWhen {
     /// One future is done: finished, failed or cancelled.
@@ -88,7 +109,7 @@ pub enum ReturnWhen {
     AllCompleted,
 }
 
-/// What [`wait`] found, each half in the order of the input.
+/// What [`wait()`] found, each half in the order of the input.
 #[must_use]
 pub struct Waited<'env, T> {
     /// `result` does not block on these.
@@ -97,12 +118,10 @@ pub struct Waited<'env, T> {
     pub not_done: Vec<Future<'env, T>>,
 }
 
-/// Waits for `when`, at most `limit` long (`None`: for ever), and sorts the futures by what has
-/// become of them.
+/// Waits for `when`, and sorts the futures by what has become of them.
 ///
 /// # Blocks
-/// Until `when` holds or the limit is over. On a worker that waits without a limit, unstarted work
-/// of its own pool runs right here.
+/// Until `when` holds. On a worker, unstarted work of its own pool runs right here.
 ///
 /// # Examples
 /// ```
@@ -111,35 +130,27 @@ pub struct Waited<'env, T> {
 /// let (promise_a, a) = promise::<i32>();
 /// let (promise_b, b) = promise::<i32>();
 /// promise_b.complete(Ok(7)).unwrap();
-/// let mut waited = wait([a, b], ReturnWhen::FirstCompleted, None);
+/// let mut waited = wait([a, b], ReturnWhen::FirstCompleted);
 /// assert_eq!((waited.done.len(), waited.not_done.len()), (1, 1));
 /// assert_eq!(waited.done.remove(0).result(), Ok(7));
 /// ```
 pub fn wait<'env, T>(
     futures: impl IntoIterator<Item = Future<'env, T>>,
     when: ReturnWhen,
-    limit: Option<Duration>,
 ) -> Waited<'env, T> {
-    let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
-    let futures: Vec<_> = if when == ReturnWhen::AllCompleted {
-        let futures: Vec<_> = futures.into_iter().collect();
-        if deadline.is_none() {
-            futures.iter().for_each(Future::help); // before the first sleep: the last may be what the first waits for
-        }
-        let _ = futures.iter().all(|future| future.wait_until(deadline)); // all means each: no news needed
-        futures
-    } else {
-        let mut news = as_completed(futures);
-        while let Some(key) = news.next_key(deadline) {
-            let failed = news.futures[key].as_ref().is_some_and(Future::failed);
-            if failed || when == ReturnWhen::FirstCompleted {
-                break;
-            }
-        }
-        news.into_unfinished()
-    };
-    let (done, not_done) = futures.into_iter().partition(Future::done);
-    Waited { done, not_done }
+    as_completed(futures).sort_when(when)
+}
+
+/// The same, for at most `limit`.
+///
+/// # Blocks
+/// Until `when` holds or the limit is over. It does no work itself: that could take longer.
+pub fn wait_timeout<'env, T>(
+    futures: impl IntoIterator<Item = Future<'env, T>>,
+    when: ReturnWhen,
+    limit: Duration,
+) -> Waited<'env, T> {
+    as_completed(futures).within(limit).0.sort_when(when)
 }
 
 /// The futures in the order in which they are done; those that are done already come first, in the
@@ -167,43 +178,49 @@ pub fn wait<'env, T>(
 pub fn as_completed<'env, T>(
     futures: impl IntoIterator<Item = Future<'env, T>>,
 ) -> AsCompleted<'env, T> {
-    let called = Instant::now();
+    let called = Instant::now(); // before the input is read: that may take its time
     let futures: Vec<_> = futures.into_iter().map(Some).collect();
     let news: Arc<Queue<usize>> = Arc::default();
     let mut done = Vec::new();
     for (key, future) in futures.iter().flatten().enumerate() {
-        // (1) Either the future is done now, or it will tell the queue: `watch` leaves no third
-        // case (I2).
+        // (1) Either the future is done now, or it will tell the queue: no third case (I2).
         if !future.watch(news.clone(), key) {
             done.push(key);
         }
     }
-    AsCompleted { called, unheard: futures.len(), futures, done: done.into_iter(), news, helped: 0 }
+    let (to_come, ready) = (futures.len(), done.into_iter());
+    let (deadline, cancel_rest) = (None, false);
+    AsCompleted { called, deadline, futures, ready, news, to_come, helped: 0, cancel_rest }
 }
 
 impl Watcher for Queue<usize> {
     fn done(&self, key: usize) {
-        let _ = self.push(key); // (2) all that an end costs (I3); a closed queue is a reader who has left
+        let _ = self.push(key); // (2) all that an end costs (I3); never full, closed by nobody here
     }
 }
 
 /// An iterator over futures that are done. Made by [`as_completed`].
 ///
-/// `next` blocks until another future is done; on a worker, unstarted work of its own pool runs
-/// right there. Dropping the iterator drops the futures that did not come out; it cancels nothing.
+/// Dropping it drops the futures that did not come out, and cancels none of them, unless
+/// [`cancel_on_drop`](AsCompleted::cancel_on_drop) was asked for.
 #[must_use]
 pub struct AsCompleted<'env, T> {
+    /// The moment from which a limit counts (I6).
     called: Instant,
+    /// `None` is no limit.
+    deadline: Option<Instant>,
     /// By key; `None` once handed out.
     futures: Vec<Option<Future<'env, T>>>,
-    /// Keys on their way out: at first of those that were done at the call (I1), then what was news.
-    done: vec::IntoIter<usize>,
+    /// Keys on their way out: first of those that were done at the call (I1), then what was news.
+    ready: vec::IntoIter<usize>,
     /// The keys of the others as they are done, each once.
     news: Arc<Queue<usize>>,
-    /// Keys that have not come yet.
-    unheard: usize,
-    /// Up to this key, whoever waits here has tried to do the work itself.
+    /// How many keys have not come yet.
+    to_come: usize,
+    /// Up to this key, the thread that waits here has tried to do the work itself.
     helped: usize,
+    /// Set by `cancel_on_drop`.
+    cancel_rest: bool,
 }
 
 impl<'env, T> AsCompleted<'env, T> {
@@ -221,9 +238,32 @@ impl<'env, T> AsCompleted<'env, T> {
     /// assert_eq!(news.next().unwrap().unwrap_err().to_string(), "1 of 2 unfinished");
     /// assert_eq!(news.into_unfinished().len(), 1);
     /// ```
-    pub fn within(self, limit: Duration) -> Within<'env, T> {
-        let deadline = self.called.checked_add(limit);
-        Within { news: self, deadline, ended: false }
+    #[doc(alias = "timeout")]
+    pub fn within(mut self, limit: Duration) -> Within<'env, T> {
+        self.deadline = self.called.checked_add(limit);
+        Within(self)
+    }
+
+    /// From now on, dropping the iterator cancels what did not come out and has not started. A `?`
+    /// in a loop over it then means "the first failure, and no more work".
+    ///
+    /// # Examples
+    /// ```
+    /// use concurrent_explained::{Error, Future, as_completed, promise};
+    ///
+    /// fn sum(futures: Vec<Future<'_, u64>>) -> Result<u64, Error> {
+    ///     as_completed(futures).cancel_on_drop().map(Future::result).sum()
+    /// }
+    ///
+    /// let (mut slow, a) = promise();
+    /// let (fails, b) = promise();
+    /// drop(fails);
+    /// assert_eq!(sum(vec![a, b]), Err(Error::Abandoned));
+    /// assert!(!slow.start()); // cancelled
+    /// ```
+    pub fn cancel_on_drop(mut self) -> Self {
+        self.cancel_rest = true;
+        self
     }
 
     /// The futures that were not handed out, in the order of the input (I5).
@@ -232,52 +272,74 @@ impl<'env, T> AsCompleted<'env, T> {
         mem::take(&mut self.futures).into_iter().flatten().collect()
     }
 
-    /// (3) The next key, unless all have come or the deadline is over.
-    fn next_key(&mut self, deadline: Option<Instant>) -> Option<usize> {
-        self.unheard.checked_sub(1)?; // nobody is left to write: a pop would wait for ever
-        if self.done.len() == 0 {
-            self.done = self.news.take_all().into_iter(); // all at once: those who write want the lock as well
-        }
-        let key = self.done.next().or_else(|| match deadline {
-            Some(deadline) => {
-                self.news.pop_timeout(deadline.saturating_duration_since(Instant::now())).ok()
+    /// All three questions read the same queue: the last one reads it to the end.
+    fn sort_when(mut self, when: ReturnWhen) -> Waited<'env, T> {
+        while let Some(key) = self.next_key() {
+            match when {
+                ReturnWhen::FirstCompleted => break,
+                ReturnWhen::FirstException if self.has_failed(key) => break,
+                ReturnWhen::FirstException | ReturnWhen::AllCompleted => {}
             }
-            None => self.help().or_else(|| self.look_again()).or_else(|| self.news.pop()),
-        });
-        self.unheard -= usize::from(key.is_some());
-        key
+        }
+        let (done, not_done) = self.into_unfinished().into_iter().partition(Future::done);
+        Waited { done, not_done }
     }
 
-    /// A few looks cost less than being put to sleep and woken, if news is near.
-    fn look_again(&self) -> Option<usize> {
-        (0..LOOKS).find_map(|_| {
-            thread::yield_now();
-            self.news.try_pop().ok()
-        })
+    fn has_failed(&self, key: usize) -> bool {
+        self.futures[key].as_ref().is_some_and(Future::failed)
     }
 
-    /// On a worker: does the work that nobody has started, until there is news.
+    /// (3) The next key, unless all have come or the deadline is over (I6).
+    fn next_key(&mut self) -> Option<usize> {
+        if self.to_come == 0 {
+            return None; // nobody is left to write: a pop would wait without end
+        }
+        if self.ready.len() == 0 {
+            // All at once: the threads that write want the lock as well.
+            self.ready = self.news.take_all().into_iter();
+        }
+        let key = match (self.ready.next(), self.deadline) {
+            (Some(key), _) => key,
+            (None, Some(deadline)) => {
+                let left = deadline.saturating_duration_since(Instant::now());
+                self.news.pop_timeout(left).ok()?
+            }
+            (None, None) => self.help().or_else(|| self.news.pop())?,
+        };
+        self.to_come -= 1;
+        Some(key)
+    }
+
+    /// On a worker: does the work that nobody has started, until there is news (I7).
     fn help(&mut self) -> Option<usize> {
-        let unhelped = &self.futures[self.helped..];
-        unhelped.iter().find_map(|future| {
+        while let Some(future) = self.futures.get(self.helped) {
             self.helped += 1;
-            future.as_ref()?.help();
-            self.news.try_pop().ok()
-        })
+            if let Some(future) = future {
+                future.help();
+            }
+            if let Ok(key) = self.news.try_pop() {
+                return Some(key);
+            }
+        }
+        None
     }
 
-    /// (4) Every way out ends here (I4): a future that never ends would keep the queue for ever.
+    /// (4) Every way out comes by here (I4): a future that never ends would keep the queue.
     fn unwatch(&self) {
         let news: Arc<dyn Watcher> = self.news.clone();
-        self.futures.iter().flatten().for_each(|future| future.unwatch(&news));
+        for future in self.futures.iter().flatten() {
+            future.unwatch(&news);
+        }
     }
 }
 
 impl<'env, T> Iterator for AsCompleted<'env, T> {
     type Item = Future<'env, T>;
 
+    /// # Blocks
+    /// Until another future is done. On a worker, unstarted work of its own pool runs right here.
     fn next(&mut self) -> Option<Self::Item> {
-        let key = self.next_key(None)?;
+        let key = self.next_key()?;
         self.futures[key].take()
     }
 }
@@ -285,22 +347,23 @@ impl<'env, T> Iterator for AsCompleted<'env, T> {
 impl<T> Drop for AsCompleted<'_, T> {
     fn drop(&mut self) {
         self.unwatch();
+        if self.cancel_rest {
+            for future in self.futures.iter().flatten() {
+                future.cancel();
+            }
+        }
     }
 }
 
 /// [`AsCompleted`] with a deadline. What is done by then comes out, however late it is asked for;
 /// then comes one error.
 #[must_use]
-pub struct Within<'env, T> {
-    news: AsCompleted<'env, T>,
-    deadline: Option<Instant>,
-    ended: bool,
-}
+pub struct Within<'env, T>(AsCompleted<'env, T>);
 
 impl<'env, T> Within<'env, T> {
     /// The futures that were not handed out, in the order of the input.
     pub fn into_unfinished(self) -> Vec<Future<'env, T>> {
-        self.news.into_unfinished()
+        self.0.into_unfinished()
     }
 }
 
@@ -308,23 +371,44 @@ impl<'env, T> Iterator for Within<'env, T> {
     type Item = Result<Future<'env, T>, Unfinished>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.ended || self.news.unheard == 0 {
+        let (unfinished, total) = (self.0.to_come, self.0.futures.len());
+        if unfinished == 0 {
             return None;
         }
-        let key = self.news.next_key(self.deadline);
-        self.ended = key.is_none();
-        let unfinished =
-            Unfinished { unfinished: self.news.unheard, total: self.news.futures.len() };
-        Some(key.and_then(|key| self.news.futures[key].take()).ok_or(unfinished))
+        let future = self.0.next();
+        if future.is_none() {
+            self.0.to_come = 0; // the error comes once, and ends it
+        }
+        Some(future.ok_or(Unfinished { unfinished, total }))
     }
 }
 
+/// The deadline passed first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unfinished {
+    /// How many futures were not done.
+    pub unfinished: usize,
+    /// How many there were.
+    pub total: usize,
+}
+
+// Plumbing
+
+impl fmt::Display for Unfinished {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} unfinished", self.unfinished, self.total)
+    }
+}
+
+impl std::error::Error for Unfinished {}
+
+impl<T> iter::FusedIterator for AsCompleted<'_, T> {}
+impl<T> iter::FusedIterator for Within<'_, T> {}
+
 impl<T> fmt::Debug for Waited<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Waited")
-            .field("done", &self.done)
-            .field("not_done", &self.not_done)
-            .finish()
+        let Waited { done, not_done } = self;
+        f.debug_struct("Waited").field("done", done).field("not_done", not_done).finish()
     }
 }
 
@@ -336,26 +420,6 @@ impl<T> fmt::Debug for AsCompleted<'_, T> {
 
 impl<T> fmt::Debug for Within<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Within").field(&self.news).field(&self.deadline).finish()
+        f.debug_tuple("Within").field(&self.0).field(&self.0.deadline).finish()
     }
 }
-
-impl<T> iter::FusedIterator for AsCompleted<'_, T> {}
-impl<T> iter::FusedIterator for Within<'_, T> {}
-
-/// The deadline passed first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Unfinished {
-    /// How many futures were not done.
-    pub unfinished: usize,
-    /// How many there were.
-    pub total: usize,
-}
-
-impl fmt::Display for Unfinished {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of {} unfinished", self.unfinished, self.total)
-    }
-}
-
-impl std::error::Error for Unfinished {}

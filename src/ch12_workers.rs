@@ -154,8 +154,9 @@ impl Workers {
 /// The life of a worker: it ends when the channel is closed and empty.
 fn work(jobs: &Mutex<mpsc::Receiver<Job>>) {
     loop {
-        // (2) The guard dies at the end of this line, so the next worker can take the next job (I2).
-        // While nobody sends, one worker waits in `recv` and the others wait for the lock.
+        // (2) The guard dies at the end of this line, so that the next worker can take the next job
+        // while this one runs (I1, I2). While nobody sends, one worker waits in `recv`, and the
+        // others wait for the lock.
         let job = jobs.lock().unwrap().recv();
         let Ok(job) = job else { return };
         // (3) Two catches: the payload of a panic is a foreign value, and its drop may panic too.
@@ -176,7 +177,7 @@ impl Drop for Workers {
         if self.threads.iter().any(|thread| thread.thread().id() == here) {
             // (I4) The last owner is a job. To join this thread would be to wait for ourselves. To
             // join only the others could be the same: one of them may wait for news from this job.
-            // The handles are dropped instead, and each thread owns itself until the queue is empty.
+            // The handles are dropped instead, and each thread goes on until the channel is empty.
             return;
         }
         for thread in self.threads.drain(..) {

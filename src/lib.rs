@@ -78,7 +78,9 @@ pub use ch06_barrier::{Barrier, BarrierError, BrokenBy};
 pub use ch07_queue::{Pops, Queue, QueueError, Refused};
 pub use ch08_oneshot::{Receiver, Sender, oneshot};
 pub use ch10_future::{Death, Error, Future, Promise, promise, set_failure_hook};
-pub use ch11_wait::{AsCompleted, ReturnWhen, Unfinished, Waited, Within, as_completed, wait};
+pub use ch11_wait::{
+    AsCompleted, ReturnWhen, Unfinished, Waited, Within, as_completed, wait, wait_timeout,
+};
 pub use ch12_workers::Workers;
 pub use ch15_thread_pool::ThreadPool;
 pub use ch16_scope::{Scope, scope};

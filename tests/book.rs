@@ -81,8 +81,6 @@ const NOT_REWRITTEN_YET: &[&str] = &[
     "ch06_barrier",
     "ch07_queue",
     "ch10_future",
-    "ch11_wait",
-    "ch12_workers",
     "ch15_thread_pool",
     "ch16_scope",
     "ch17_map",

@@ -154,7 +154,7 @@ fn i3_a_worker_outlives_jobs_that_panic_whatever_they_panic_with() {
 
 #[test]
 fn i4_the_last_handle_dropped_in_a_job_neither_hangs_nor_loses_what_is_queued() {
-    // cells: drop on a worker × queued, running. The first job waits for nothing, the others still run.
+    // cells: drop on a worker × queued, running. The first job waits for nothing, the others run.
     watchdog("jobs behind the one that drops the workers", || {
         for threads in [1, 2] {
             let (ran, count) = counter();

@@ -227,7 +227,7 @@ fn tasks_one_after_another_use_one_thread_however_one_hears_of_their_end() {
         |task| task.result().unwrap(),
         |task| assert!(task.wait_timeout(Duration::MAX)),
         |task| until("done", || task.done()),
-        |task| assert_eq!(wait([task], ReturnWhen::FirstCompleted, None).done.len(), 1),
+        |task| assert_eq!(wait([task], ReturnWhen::FirstCompleted).done.len(), 1),
         |task| assert_eq!(as_completed([task]).count(), 1),
     ];
     watchdog("three tasks, many times", move || {
@@ -629,7 +629,7 @@ fn a_thread_from_outside_that_waits_runs_nothing() {
                     0 => assert_eq!(task.result(), Ok(worker)),
                     1 => assert_eq!(as_completed([task]).next().unwrap().result(), Ok(worker)),
                     _ => {
-                        let all = wait([task], ReturnWhen::AllCompleted, None);
+                        let all = wait([task], ReturnWhen::AllCompleted);
                         assert!(all.done.into_iter().all(|task| task.result() == Ok(worker)));
                     }
                 });
@@ -670,11 +670,11 @@ type Join = fn(Future<'static, u64>, Future<'static, u64>) -> u64;
 const JOINS: [Join; 4] = [
     |a, b| a.result().unwrap() + b.result().unwrap(),
     |a, b| {
-        let all = wait([a, b], ReturnWhen::AllCompleted, None).done;
+        let all = wait([a, b], ReturnWhen::AllCompleted).done;
         all.into_iter().map(|task| task.result().unwrap()).sum()
     },
     |a, b| {
-        let first = wait([a, b], ReturnWhen::FirstCompleted, None);
+        let first = wait([a, b], ReturnWhen::FirstCompleted);
         first.done.into_iter().chain(first.not_done).map(|task| task.result().unwrap()).sum()
     },
     |a, b| as_completed([a, b]).map(|task| task.result().unwrap()).sum(),
@@ -960,12 +960,12 @@ fn shutdown_now_cancels_what_has_not_begun_and_waiters_hear_it_at_once() {
         let queued = tasks.split_off(5);
         thread::scope(|scope| {
             scope.spawn(|| pool.shutdown_now());
-            let waited = wait(queued, ReturnWhen::AllCompleted, None); // while five others still run
+            let waited = wait(queued, ReturnWhen::AllCompleted); // while five others still run
             assert_eq!(waited.done.len(), 45);
             assert!(waited.done.into_iter().all(|task| task.result() == Err(Error::Cancelled)));
             gate.open();
         });
-        let all = wait(tasks, ReturnWhen::AllCompleted, None).done;
+        let all = wait(tasks, ReturnWhen::AllCompleted).done;
         assert!(all.into_iter().all(|task| task.result() == Ok(())));
     });
 }

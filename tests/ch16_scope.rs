@@ -322,8 +322,7 @@ fn the_body_waits_and_runs_no_task() {
         let body = thread::current().id();
         scope(1, |pool| {
             for _ in 0..100 {
-                let all =
-                    wait([pool.spawn(|| thread::current().id())], ReturnWhen::AllCompleted, None);
+                let all = wait([pool.spawn(|| thread::current().id())], ReturnWhen::AllCompleted);
                 assert!(all.done.into_iter().all(|task| task.result() != Ok(body)));
             }
         });

@@ -23,7 +23,7 @@ use concurrent_explained::ch19_wire::{Decoded, Reader};
 use concurrent_explained::{
     Error, Executor, Future, ProcessPool, ReturnWhen, Tasks, ThreadPool, Wire,
 };
-use concurrent_explained::{as_completed, each, map_windowed, promise, wait};
+use concurrent_explained::{as_completed, each, map_windowed, promise, wait, wait_timeout};
 use door::{Door, Guest, stand_at};
 use support::process_until as until;
 
@@ -364,13 +364,13 @@ fn wait_sorts_what_runs_from_what_is_done<P: Pool>() {
     let (pool, door) = (P::new(2).unwrap(), Door::new());
     let futures = [pool.submit(through, door.number()), pool.submit(through, door.number())];
     let (guest, other) = (door.guest(), door.guest());
-    let waited = wait(futures, ReturnWhen::FirstCompleted, Some(Duration::ZERO));
+    let waited = wait_timeout(futures, ReturnWhen::FirstCompleted, Duration::ZERO);
     assert_eq!((waited.done.len(), waited.not_done.len()), (0, 2));
     guest.pass();
-    let waited = wait(waited.not_done, ReturnWhen::FirstCompleted, None);
+    let waited = wait(waited.not_done, ReturnWhen::FirstCompleted);
     assert_eq!((waited.done.len(), waited.not_done.len()), (1, 1));
     other.pass();
-    let waited = wait(waited.not_done, ReturnWhen::AllCompleted, None);
+    let waited = wait(waited.not_done, ReturnWhen::AllCompleted);
     assert_eq!((waited.done.len(), waited.not_done.len()), (1, 0));
 }
 

@@ -1,0 +1,213 @@
+//! What a wait leaves behind in the futures, which is nothing (I4), and what it costs (I3).
+
+use crate::*;
+use crate::{example, support};
+
+/// A promise whose future counts how often it is asked.
+pub(crate) struct Asked {
+    slot: Slot<'static, usize>,
+    pub(crate) times: AtomicUsize,
+    /// What to do when it is asked for the first time.
+    first: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+impl Awaited<'static, usize> for Asked {
+    fn slot(&self) -> &Slot<'static, usize> {
+        self.times.fetch_add(1, SeqCst);
+        let first = self.first.lock().unwrap().take();
+        first.into_iter().for_each(|act| act());
+        &self.slot
+    }
+}
+
+pub(crate) fn asked_then(first: impl FnOnce() + Send + 'static) -> (Arc<Asked>, Number) {
+    let first = Mutex::new(Some(Box::new(first) as _));
+    let asked = Arc::new(Asked { slot: Slot::default(), times: AtomicUsize::new(0), first });
+    (asked.clone(), Future::new(asked))
+}
+
+fn asked() -> (Arc<Asked>, Number) {
+    asked_then(|| {})
+}
+
+#[test]
+fn i4_a_reader_that_stops_unwatches_on_every_way_out() {
+    // I4. To watch is one question, to unwatch another; that `unwatch` forgets is a test of chapter
+    // 08.
+    type Stop = fn(AsCompleted<'static, usize>);
+    let stop: [(&str, Stop); 4] = [
+        ("drop", drop),
+        ("take back", |news| std::mem::forget(news.into_unfinished())),
+        ("drop with a deadline", |news| drop(news.within(ZERO))),
+        ("take back after a deadline", |news| {
+            let mut news = news.within(ZERO);
+            assert!(news.next().unwrap().is_err());
+            std::mem::forget(news.into_unfinished());
+        }),
+    ];
+    for (name, stop) in stop {
+        let (asked, future) = asked();
+        let news = as_completed([future]);
+        assert_eq!(asked.times.swap(0, SeqCst), 1, "{name}: watched");
+        stop(news);
+        let drop_of_the_future = usize::from(name.starts_with("drop"));
+        assert_eq!(asked.times.load(SeqCst), 1 + drop_of_the_future, "{name}: unwatched");
+    }
+}
+
+#[test]
+fn i3_one_end_costs_the_same_however_many_wait() {
+    // I3, I4: a future that stays is asked three times in each round (watch, unwatch, done), and by
+    // the ends of others not at all.
+    let (asked, stays) = asked();
+    let mut left = vec![stays];
+    for round in 0..1_000 {
+        left.insert(round % 2, finished(round));
+        let Waited { done, not_done } = wait(left, FirstCompleted);
+        assert_eq!(outcomes(done), [Ok(round)]);
+        left = not_done;
+    }
+    assert_eq!(asked.times.swap(0, SeqCst), 3_000);
+    let (promises, mut futures) = pairs(1_000);
+    futures.append(&mut left);
+    let mut news = as_completed(futures);
+    promises.into_iter().for_each(|promise| promise.complete(Ok(7)).unwrap());
+    assert_eq!(news.by_ref().take(1_000).count(), 1_000);
+    assert_eq!(asked.times.load(SeqCst), 1, "watched, and then left in peace");
+}
+
+#[test]
+fn i4_an_end_that_comes_after_everybody_left_finds_nobody() {
+    let (waiting, future) = promise();
+    drop(as_completed([future]));
+    assert_eq!(waiting.complete(Ok(7)), Ok(()));
+    // A queue of keys that was closed by its owner is a reader who has left, too.
+    let (waiting, future) = promise::<usize>();
+    let news: Arc<Queue<usize>> = Arc::default();
+    assert!(future.watch(news.clone() as Arc<dyn Watcher>, 0));
+    news.close();
+    waiting.complete(Ok(7)).unwrap();
+    assert_eq!(future.result(), Ok(7));
+}
+
+const MANY: usize = 100_000;
+
+#[test]
+fn i3_a_hundred_thousand_futures() {
+    // I3: with a cost per end that grows with the number of futures, this takes minutes.
+    watchdog("a hundred thousand ends", || {
+        for when in EVERY {
+            let (mut promises, futures) = pairs(MANY);
+            let last = promises.pop().unwrap();
+            let worker = thread::spawn(move || {
+                promises.into_iter().for_each(|promise| promise.complete(Ok(1)).unwrap());
+                last.complete(Err(boom())).unwrap();
+            });
+            let Waited { done, not_done } = wait(futures, when);
+            assert_eq!(done.len() + not_done.len(), MANY);
+            assert!(!done.is_empty() && (when == FirstCompleted || not_done.is_empty()));
+            worker.join().unwrap();
+        }
+        let (promises, futures) = pairs(MANY);
+        let worker = thread::spawn(move || {
+            promises.into_iter().for_each(|promise| promise.complete(Ok(1)).unwrap());
+        });
+        let sum: usize = as_completed(futures).map(|future| future.result().unwrap()).sum();
+        assert_eq!(sum, MANY);
+        worker.join().unwrap();
+    });
+}
+
+#[test]
+fn the_callbacks_of_the_example_stay_when_their_reader_leaves() {
+    watchdog("two waits by callback", || {
+        let before = example::IN_VAIN.load(SeqCst);
+        let (waiting, mut slow) = promise();
+        for n in 0..2 {
+            let (done, future) = promise();
+            done.complete(Ok(n)).unwrap();
+            let (first, mut others) = example::first_by_callback(vec![slow, future]);
+            assert_eq!(first.result(), Ok(n));
+            slow = others.remove(0);
+        }
+        waiting.complete(Ok(7)).unwrap();
+        assert_eq!(example::IN_VAIN.load(SeqCst) - before, 2, "told, though nobody listens");
+    });
+}
+
+/// Four tasks, of which one is done, one fails, one runs and one has not started: the promises of
+/// the last two.
+fn one_fails() -> ([Promise<usize>; 2], Vec<Number>) {
+    let ([mut runs, waits], left): ([_; 2], [_; 2]) = {
+        let [(a, b), (c, d)] = [promise(), promise()];
+        ([a, c], [b, d])
+    };
+    assert!(runs.start());
+    let mut futures = vec![finished(1), failed()];
+    futures.extend(left);
+    ([runs, waits], futures)
+}
+
+/// The shape that a program has: `?` leaves the loop at the first failure.
+fn sum(news: AsCompleted<'static, usize>) -> Result<usize, Error> {
+    let mut sum = 0;
+    for future in news {
+        sum += future.result()?;
+    }
+    Ok(sum)
+}
+
+#[test]
+fn i5_a_loop_that_ends_with_the_first_failure_cancels_nothing_by_itself() {
+    let ([runs, mut waits], futures) = one_fails();
+    assert_eq!(sum(as_completed(futures)), Err(boom()));
+    assert!(waits.start(), "it will be done, for nobody");
+    assert_eq!(runs.complete(Ok(2)), Ok(()));
+}
+
+#[test]
+fn i5_cancel_on_drop_cancels_what_has_not_started_on_every_way_out() {
+    let ([runs, mut waits], futures) = one_fails();
+    assert_eq!(sum(as_completed(futures).cancel_on_drop()), Err(boom()));
+    assert!(!waits.start(), "cancelled");
+    assert_eq!(runs.complete(Ok(2)), Ok(()), "what runs goes on");
+
+    let (_runs, futures) = one_fails();
+    let first = as_completed(futures).cancel_on_drop().map(Future::result).find(Result::is_err);
+    assert_eq!(first, Some(Err(boom())));
+
+    let ([_runs, mut waits], futures) = one_fails();
+    drop(as_completed(futures).cancel_on_drop().within(ZERO));
+    assert!(!waits.start(), "with a deadline too");
+
+    let ([_runs, mut waits], futures) = one_fails();
+    let left = as_completed(futures).cancel_on_drop().into_unfinished();
+    assert_eq!(left.len(), 4);
+    assert!(waits.start(), "what is taken back lives on");
+}
+
+#[test]
+fn i5_the_first_failure_of_many_tasks_ends_the_work() {
+    // The pool is dropped after the loop, and runs what is queued: 400 tasks, or the two that run.
+    watchdog("a pool whose tasks fail", || {
+        let ran = Arc::new(AtomicUsize::new(0));
+        let pool = ThreadPool::new(1).unwrap();
+        let gate = support::Gate::default();
+        let task = |n| {
+            let (ran, gate) = (ran.clone(), gate.clone());
+            pool.spawn(move || {
+                ran.fetch_add(1, SeqCst);
+                match n {
+                    0 => std::panic::resume_unwind(Box::new("no value")),
+                    _ => gate.pass(),
+                }
+                n
+            })
+        };
+        let futures: Vec<_> = (0..400).map(task).collect();
+        assert!(sum(as_completed(futures).cancel_on_drop()).is_err());
+        gate.open();
+        drop(pool);
+        assert!(ran.load(SeqCst) <= 2, "{} of 400 tasks ran", ran.load(SeqCst));
+    });
+}
