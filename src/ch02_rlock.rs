@@ -1,37 +1,52 @@
 //! # 02 · RLock — an owner and a depth
 //!
-//! Needs: nothing but std.   Reading time: 7 min.
-//! Run it: cargo run --example ch02_rlock
+//! | needs | [01](super::ch01_lock) |
+//! | --- | --- |
+//! | reading time | 12 min, exercises not counted |
+//! | run it | `cargo run --example ch02_rlock` |
+//! | files | [example](../../../../examples/ch02_rlock.rs), [test](../../../../tests/ch02_rlock.rs), [the story](../../../../CHAPTERS.md) |
+//! | before, after | [01](../ch01_lock/index.html), [03](../ch03_condition/index.html) |
 //!
 //! ## Why
 //!
-//! `transfer` takes the lock of chapter 01 and calls `deposit`, which takes the same lock: the thread
-//! waits for itself, for ever. A lock whose holder may come in again needs to know two things more
-//! than "taken": who has it, and how many times.
+//! `transfer` takes the lock of an account and calls `deposit`, which takes it too. With the lock
+//! of chapter 01 the thread then waits for itself, without end: a deadlock of one. That lock knows
+//! that it is taken. To let its holder come in again, it must know by which thread and how often.
+//!
+//! ## Steps
+//!
+//! 1. The example opens with `SmallRLock`: chapter 01's lock, beside it an owner and a depth.
+//! 2. Any thread can call its `unlock` and come in beside the owner. So the owner is checked.
+//! 3. The owner itself can call `unlock` once too often. So each level has a guard.
+//! 4. A thread that waits for news (chapter 03) must give up all levels at once: `unlocked`.
 //!
 //! ## Picture
 //!
 //! ```text
-//!   ┌──────┐ (1) lock by A  ┌────────────┐ (1) lock by A  ┌────────────┐
+//!   ┌──────┐ (1) lock by A  ┌────────────┐ (2) lock by A  ┌────────────┐
 //!   │ free │ ─────────────► │ A, depth 1 │ ─────────────► │ A, depth 2 │ ...
 //!   └──────┘ ◄───────────── └────────────┘ ◄───────────── └────────────┘
-//!             (2) drop, unlock by A         (2) drop, unlock by A
+//!             (4) drop, unlock by A         (3) drop, unlock by A
 //!
-//!   A thread B that finds "A" sleeps until the depth is 0 again.
+//!   A thread B waits at (1), in the lock of chapter 01, until (4).
 //! ```
 //!
 //! ## Promises
 //!
-//! - I1: while the depth is not 0, only the owner gets past (1), and for the owner (1) never waits.
-//! - I2: the release that brings the depth to 0 wakes a waiter, as in chapter 01; no other does.
-//! - I3: only the owner releases: a guard cannot leave its thread, `unlock` by others is an error.
-//! - I4: `unlock` gives back forgotten levels only, never the level of a living guard.
-//! - An owner that ends without releasing leaves the lock taken for ever: ids are not reused.
+//! - I1. While the depth is not 0, only the owner comes in, and the owner never waits.
+//! - I2. The release that brings the depth to 0 wakes a waiter, as in chapter 01. No other does.
+//! - I3. Only the owner gives back: a guard cannot leave its thread, and `unlock` by another thread
+//!   is an error.
+//! - I4. `unlock` gives back forgotten levels only, never the level of a living guard.
+//! - Not promised: that the lock of a thread that ended inside comes free: no thread has its id.
+//!   Nor that levels are told apart: they are counted.
 //!
 //! ## The trap
 //!
-//! Coming in again means that the code inside may meet its own half-done work: it gets shared access
-//! only. And a guard that could travel would release on a thread that owns nothing, so it stays:
+//! A lock that lets its holder in again lets it meet its own half-done work: `deposit` runs in the
+//! middle of `transfer`. So no `&mut` may be handed out at any level, only shared access.
+//!
+//! And a guard that could travel would release on a thread that owns nothing. So it stays (I3):
 //!
 //! ```compile_fail,E0277
 //! # use concurrent_explained::RLock;
@@ -43,22 +58,25 @@
 //! ## Elsewhere
 //!
 //! - std has a `ReentrantLock<T>`, unstable, and inside `Stdout`; it gives `&T`, never `&mut T`.
-//! - Python's `Condition` uses an `RLock` unless told otherwise; Java's `synchronized` always does.
+//! - Python's `Condition` uses an `RLock` unless told otherwise. Java's `synchronized` always does.
 //!
 //! ## Try
 //!
-//! 1. Predict: the owner calls `lock`, `lock`, forgets both guards and calls `unlock` three times.
-//! 2. Break: compare no thread ids, so that `is_closed_to` is `depth > 0`. Which call hangs first?
+//! 1. Predict: the owner calls `lock` twice, forgets both guards and calls `unlock` three times.
+//! 2. Break: let `of_caller` give the hold to any thread. Which tests see it, and does one hang?
 //! 3. Extend: `in_turn(lock, f)` runs `f` under the lock, unless this thread is already inside.
 
+// Part of concurrent-explained, MIT OR Apache-2.0.
+
+use super::ch01_lock::{Lock, LockGuard};
 use std::marker::PhantomData;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::{Condvar, Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 use std::{error, fmt, mem};
 
-/// A lock that its owner may take again; it is free when every level has been given back.
+/// A lock that its owner may take again. It is free when every level has been given back.
 ///
 /// # Examples
 /// ```
@@ -73,77 +91,45 @@ use std::{error, fmt, mem};
 /// ```
 #[derive(Default)]
 pub struct RLock {
-    state: Mutex<State>,
-    freed: Condvar,
+    lock: Lock,                // here the others wait; taken from (1) to (4), without a guard
+    hold: Mutex<Option<Hold>>, // written only by the thread that has `lock`
 }
 
-#[derive(Default)]
-struct State {
-    owner: Option<ThreadId>, // None exactly while the depth is 0
-    depth: usize,            // levels taken and not given back
-    forgotten: usize,        // those of them that have no guard
-    waiting: usize,          // as in chapter 01: threads that found it taken
-    woken: bool,             // as in chapter 01: one of them is on its way
-}
-
-impl State {
-    fn is_closed_to(&self, me: ThreadId) -> bool {
-        self.owner.is_some_and(|owner| owner != me)
-    }
-
-    /// A waiter's look: before it sleeps, and each time it wakes.
-    fn look(&mut self, me: ThreadId) -> bool {
-        self.woken = false;
-        self.is_closed_to(me)
-    }
+struct Hold {
+    owner: ThreadId,
+    depth: usize,     // levels taken and not given back, at least 1
+    forgotten: usize, // those of them that have no guard
 }
 
 impl RLock {
     /// Makes a free lock.
     pub const fn new() -> Self {
-        let state = State { owner: None, depth: 0, forgotten: 0, waiting: 0, woken: false };
-        RLock { state: Mutex::new(state), freed: Condvar::new() }
+        RLock { lock: Lock::new(), hold: Mutex::new(None) }
     }
 
     /// Takes the lock, or one level more of it.
     ///
     /// # Blocks
-    /// Until it is free and no newcomer is faster; the owner does not block.
+    /// Until it is free and no newcomer is faster. The owner does not block.
     #[doc(alias = "acquire")]
     pub fn lock(&self) -> RLockGuard<'_> {
-        let me = thread::current().id();
-        let mut state = self.state.lock().unwrap();
-        if state.is_closed_to(me) {
-            state.waiting += 1;
-            state = self.freed.wait_while(state, |state| state.look(me)).unwrap();
-            state.waiting -= 1;
-        }
-        self.enter(state, me)
+        // Nobody can make this thread the owner between the two steps but this thread itself.
+        self.enter_again().unwrap_or_else(|| self.enter(self.lock.lock()))
     }
 
     /// Takes the lock, or one level more of it, unless another thread has it. Does not wait.
-    #[must_use = "it may not have been had"]
+    #[must_use = "the lock may not have been acquired"]
     pub fn try_lock(&self) -> Option<RLockGuard<'_>> {
-        let me = thread::current().id();
-        let state = self.state.lock().unwrap();
-        (!state.is_closed_to(me)).then(|| self.enter(state, me))
+        self.enter_again().or_else(|| Some(self.enter(self.lock.try_lock()?)))
     }
 
-    /// Takes the lock if it comes free within `limit`; `Duration::MAX` means for ever.
+    /// Takes the lock if it comes free within `limit`. `Duration::MAX` means no limit.
     ///
     /// # Blocks
     /// Like [`lock`](RLock::lock), but no longer than `limit`.
-    #[must_use = "it may not have been had"]
+    #[must_use = "the lock may not have been acquired"]
     pub fn lock_timeout(&self, limit: Duration) -> Option<RLockGuard<'_>> {
-        let me = thread::current().id();
-        let mut state = self.state.lock().unwrap();
-        if state.is_closed_to(me) {
-            state.waiting += 1;
-            (state, _) =
-                self.freed.wait_timeout_while(state, limit, |state| state.look(me)).unwrap();
-            state.waiting -= 1;
-        }
-        (!state.is_closed_to(me)).then(|| self.enter(state, me))
+        self.enter_again().or_else(|| Some(self.enter(self.lock.lock_timeout(limit)?)))
     }
 
     /// Gives back one level whose guard was [forgotten](RLockGuard::forget).
@@ -156,21 +142,22 @@ impl RLock {
     #[doc(alias = "release")]
     pub fn unlock(&self) -> Result<(), RUnlockError> {
         let me = thread::current().id();
-        let mut state = self.state.lock().unwrap();
-        match state.owner {
+        let mut hold = self.hold.lock().unwrap();
+        match &mut *hold {
             None => return Err(RUnlockError::NotLocked),
-            Some(owner) if owner != me => return Err(RUnlockError::NotOwner(owner)), // (I3)
-            Some(_) if state.forgotten == 0 => return Err(RUnlockError::Guarded),    // (I4)
-            Some(_) => state.forgotten -= 1,
+            Some(other) if other.owner != me => return Err(RUnlockError::NotOwner(other.owner)),
+            Some(mine) if mine.forgotten == 0 => return Err(RUnlockError::Guarded), // (I4)
+            Some(mine) => mine.forgotten -= 1,
         }
-        self.leave(state, 1);
+        drop(hold);
+        drop(self.level()); // the forgotten guard, made anew, so that a level has one way to end
         Ok(())
     }
 
-    /// Whether somebody, the caller included, had the lock a moment ago.
+    /// Whether somebody, the caller included, held the lock a moment ago.
     #[doc(alias = "locked")]
     pub fn is_locked(&self) -> bool {
-        self.state.lock().unwrap().owner.is_some()
+        self.lock.is_locked()
     }
 
     /// Whether the calling thread has the lock.
@@ -180,32 +167,48 @@ impl RLock {
 
     /// How many levels the calling thread has taken: 0 if the lock is free or another's.
     pub fn depth(&self) -> usize {
-        let state = self.state.lock().unwrap();
-        if state.owner == Some(thread::current().id()) { state.depth } else { 0 }
+        of_caller(&mut self.hold.lock().unwrap()).map_or(0, |mine| mine.depth)
     }
 
-    fn enter(&self, mut state: MutexGuard<'_, State>, me: ThreadId) -> RLockGuard<'_> {
-        state.owner = Some(me); // (1): same mutex as the look that found it open (I1)
-        state.depth += 1;
+    fn enter_again(&self) -> Option<RLockGuard<'_>> {
+        of_caller(&mut self.hold.lock().unwrap())?.depth += 1; // (2)
+        Some(self.level())
+    }
+
+    fn enter(&self, first: LockGuard<'_>) -> RLockGuard<'_> {
+        first.forget(); // levels end in any order, so the first guard cannot stand for all
+        let hold = Hold { owner: thread::current().id(), depth: 1, forgotten: 0 };
+        *self.hold.lock().unwrap() = Some(hold); // (1)
+        self.level()
+    }
+
+    fn level(&self) -> RLockGuard<'_> {
         RLockGuard { lock: self, stays: PhantomData }
     }
 
-    fn leave(&self, mut state: MutexGuard<'_, State>, levels: usize) {
-        state.depth -= levels; // (2)
-        if state.depth > 0 {
-            return;
-        }
-        state.owner = None;
-        let wake = state.waiting > 0 && !state.woken; // wake one, and only if nobody is awake (I2)
-        state.woken |= wake;
-        drop(state);
-        if wake {
-            self.freed.notify_one();
-        }
+    /// Ends the caller's hold, at any depth, and gives what it was.
+    fn end(&self, mut hold: MutexGuard<'_, Option<Hold>>) -> Option<Hold> {
+        of_caller(&mut hold)?;
+        let ended = hold.take();
+        drop(hold);
+        // The hold has ended first. From the next line on another thread may be the owner, and what
+        // ended then would be that thread's hold.
+        self.lock.unlock().expect("taken by `enter`, and its guard forgotten"); // (4)
+        ended
     }
 }
 
-/// One level of the lock. Dropping it gives the level back; with the last one a waiter is woken.
+/// The hold, if it is the calling thread's (I1).
+///
+/// Guards ask as well, although they never leave the owner's thread, for a guard may outlive the
+/// hold: in `guard.unlocked(f)` the thread steps aside. `f` is `Send`, so a guard of an outer level
+/// cannot be moved into it. But `f` runs on this thread and can reach a guard in a `thread_local!`.
+/// That guard finds the lock free, or another thread's, and leaves it alone (I3).
+fn of_caller(hold: &mut Option<Hold>) -> Option<&mut Hold> {
+    hold.as_mut().filter(|hold| hold.owner == thread::current().id())
+}
+
+/// One level of the lock. Dropping it gives the level back, and with the last one wakes a waiter.
 #[derive(Debug)]
 #[must_use = "the level is given back when the guard is dropped"]
 pub struct RLockGuard<'a> {
@@ -214,44 +217,48 @@ pub struct RLockGuard<'a> {
 }
 
 impl<'a> RLockGuard<'a> {
+    /// The lock that this guard holds.
+    pub fn lock(&self) -> &'a RLock {
+        self.lock
+    }
+
     /// Ends the guard but not the level: the owner gives it back with [`RLock::unlock`].
     pub fn forget(self) {
-        self.lock.state.lock().unwrap().forgotten += 1;
+        if let Some(mine) = of_caller(&mut self.lock.hold.lock().unwrap()) {
+            mine.forgotten += 1;
+        }
         mem::forget(self);
     }
 
     /// Steps aside: gives back all levels, runs `f`, takes them all again, also if `f` panics.
     ///
-    /// `f` is `Send`, and guards are not: so no guard of an outer level can be moved into `f` and
-    /// dropped there, while this thread owns nothing.
+    /// If `f` drops a guard of an outer level that it found in a `thread_local!`, the level stays
+    /// taken, as after `std::mem::forget`. If this is such a guard itself, there is no hold to step
+    /// aside from, and `f` runs.
     ///
     /// # Blocks
-    /// As long as `f`, then like [`RLock::lock`] for a newcomer.
+    /// As long as `f` runs, then like [`RLock::lock`] for a newcomer.
     pub fn unlocked<R>(&mut self, f: impl FnOnce() -> R + Send) -> R {
-        let mut state = self.lock.state.lock().unwrap();
-        let (depth, forgotten) = (state.depth, mem::take(&mut state.forgotten));
-        self.lock.leave(state, depth);
+        let aside = self.lock.end(self.lock.hold.lock().unwrap());
         let outcome = panic::catch_unwind(AssertUnwindSafe(f));
-        mem::forget(self.lock.lock()); // the first level: from here on nobody else is in
-        let mut state = self.lock.state.lock().unwrap();
-        state.depth += depth - 1;
-        state.forgotten += forgotten;
-        drop(state);
+        if let Some(aside) = aside {
+            mem::forget(self.lock.lock()); // one level: from here on nobody else is in
+            if let Some(mine) = of_caller(&mut self.lock.hold.lock().unwrap()) {
+                mine.depth += aside.depth - 1; // and not `=`: `f` may have left levels behind
+                mine.forgotten += aside.forgotten;
+            }
+        }
         outcome.unwrap_or_else(|payload| panic::resume_unwind(payload))
-    }
-
-    /// The lock this guard holds.
-    pub fn lock(&self) -> &'a RLock {
-        self.lock
     }
 }
 
 impl Drop for RLockGuard<'_> {
     fn drop(&mut self) {
-        let state = self.lock.state.lock().unwrap();
-        // False only for a guard that a thread-local carried past the `Send` of `unlocked`.
-        if state.owner == Some(thread::current().id()) {
-            self.lock.leave(state, 1);
+        let mut hold = self.lock.hold.lock().unwrap();
+        let Some(mine) = of_caller(&mut hold) else { return };
+        mine.depth -= 1; // (3)
+        if mine.depth == 0 {
+            self.lock.end(hold); // (I2)
         }
     }
 }
@@ -267,6 +274,8 @@ pub enum RUnlockError {
     Guarded,
 }
 
+// Plumbing
+
 impl fmt::Display for RUnlockError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -279,12 +288,13 @@ impl fmt::Display for RUnlockError {
 
 impl error::Error for RUnlockError {}
 
-/// Does not block: where another thread is at the state this very moment, the fields are left out.
+/// Does not block: while another thread is at the hold, the fields are left out.
 impl fmt::Debug for RLock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let look = self.state.try_lock().map(|state| (state.owner, state.depth, state.waiting));
+        let seen = self.hold.try_lock().map(|hold| hold.as_ref().map(|h| (h.owner, h.depth)));
         let mut out = f.debug_struct("RLock");
-        let Ok((owner, depth, waiting)) = look else { return out.finish_non_exhaustive() };
-        out.field("owner", &owner).field("depth", &depth).field("waiting", &waiting).finish()
+        let Ok(seen) = seen else { return out.finish_non_exhaustive() };
+        out.field("owner", &seen.map(|(owner, _)| owner));
+        out.field("depth", &seen.map_or(0, |(_, depth)| depth)).field("lock", &self.lock).finish()
     }
 }

@@ -5,8 +5,8 @@
 //! test file to break; read them in order, or copy one with the chapters it needs into a project of
 //! your own.
 //!
-//! *All concurrency is waiting for someone else's news.* What to know before the first chapter stands in the
-//! [preface](../../../CHAPTERS.md#preface).
+//! *All concurrency is waiting for someone else's news.* What to know before the first chapter
+//! stands in the [preface](../../../CHAPTERS.md#preface).
 //!
 //! | | Chapter | Builds |
 //! | --- | --- | --- |

@@ -1,12 +1,16 @@
 //! Chapter 02: state (free, mine, another's; levels with and without a guard) × event, then races.
 
 mod support;
+#[path = "../examples/ch02_rlock.rs"]
+#[allow(dead_code, reason = "its wrong version is tested here, its main by the book's test")]
+mod wrong;
 
 use concurrent_explained::{RLock, RLockGuard, RUnlockError};
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, mpsc};
-use std::thread::{self, JoinHandle};
+use std::thread::{self, JoinHandle, ThreadId};
 use std::time::{Duration, Instant};
 use support::{until, watchdog};
 
@@ -14,8 +18,15 @@ const SOON: Duration = Duration::from_millis(20);
 
 fn until_waiting(lock: &RLock, waiting: usize) {
     until("the threads wait for the lock", || {
-        format!("{lock:?}").ends_with(&format!("waiting: {waiting} }}"))
+        format!("{lock:?}").ends_with(&format!("waiting: {waiting} }} }}"))
     });
+}
+
+/// What `Debug` says of a lock that nobody waits for.
+fn shown(owner: Option<ThreadId>, depth: usize) -> String {
+    let locked = depth > 0;
+    let lock = format!("Lock {{ locked: {locked}, waiting: 0 }}");
+    format!("RLock {{ owner: {owner:?}, depth: {depth}, lock: {lock} }}")
 }
 
 /// Runs `f` on another thread and waits for it.
@@ -35,8 +46,8 @@ fn visitor(lock: &Arc<RLock>, inside: &Arc<AtomicUsize>) -> JoinHandle<()> {
 // --- types ---------------------------------------------------------------------------------------
 
 #[test]
-fn lock_crosses_threads_and_its_guard_stays() {
-    // I3: that the guard is neither Send nor Sync is the compile_fail test in the chapter.
+fn i3_lock_crosses_threads_and_its_guard_stays() {
+    // That the guard is neither Send nor Sync is the compile_fail test in the chapter.
     fn send_and_sync<T: Send + Sync>() {}
     send_and_sync::<RLock>();
     send_and_sync::<RUnlockError>();
@@ -47,7 +58,7 @@ fn a_static_a_default_and_a_new_lock_are_free() {
     static LOCK: RLock = RLock::new();
     assert!(!LOCK.is_locked() && !RLock::default().is_locked());
     // CPython: BaseLockTests::test_constructor, test_repr
-    assert_eq!(format!("{:?}", RLock::new()), "RLock { owner: None, depth: 0, waiting: 0 }");
+    assert_eq!(format!("{:?}", RLock::new()), shown(None, 0));
 }
 
 // --- free ----------------------------------------------------------------------------------------
@@ -92,8 +103,8 @@ fn unlock_when_free_is_an_error_also_after_balanced_use() {
 // --- mine ----------------------------------------------------------------------------------------
 
 #[test]
-fn owner_goes_deeper_by_every_way_without_waiting() {
-    // I1. CPython: RLockTests::test_reacquire
+fn i1_owner_goes_deeper_by_every_way_without_waiting() {
+    // CPython: RLockTests::test_reacquire
     watchdog("the owner comes in again", || {
         let lock = RLock::new();
         let first = lock.lock();
@@ -138,7 +149,7 @@ fn debug_shows_owner_and_depth_from_any_thread() {
     let lock = RLock::new();
     let (first, second) = (lock.lock(), lock.lock());
     let owner = thread::current().id();
-    let shown = format!("RLock {{ owner: Some({owner:?}), depth: 2, waiting: 0 }}");
+    let shown = shown(Some(owner), 2);
     assert_eq!(format!("{lock:?}"), shown);
     assert_eq!(elsewhere(|| format!("{lock:?}")), shown);
     drop(first);
@@ -146,8 +157,7 @@ fn debug_shows_owner_and_depth_from_any_thread() {
 }
 
 #[test]
-fn unlock_gives_back_forgotten_levels_only() {
-    // I4
+fn i4_unlock_gives_back_forgotten_levels_only() {
     let lock = RLock::new();
     let guard = lock.lock();
     assert_eq!(lock.unlock(), Err(RUnlockError::Guarded));
@@ -179,7 +189,7 @@ fn a_taken_lock_is_dropped_without_harm() {
     drop(lock);
 }
 
-// --- another's -------------------------------------------------------------------------------------
+// --- another's -----------------------------------------------------------------------------------
 
 #[test]
 fn try_lock_and_lock_timeout_when_anothers_give_none() {
@@ -194,13 +204,13 @@ fn try_lock_and_lock_timeout_when_anothers_give_none() {
             assert!(lock.lock_timeout(SOON).is_none());
             assert!(start.elapsed() >= SOON);
         });
-        assert!(format!("{lock:?}").ends_with("depth: 1, waiting: 0 }"));
+        assert_eq!(format!("{lock:?}"), shown(Some(thread::current().id()), 1));
     });
 }
 
 #[test]
-fn unlock_when_anothers_is_an_error_that_names_the_owner() {
-    // I3. CPython: RLockTests::test_different_thread
+fn i3_unlock_when_anothers_is_an_error_that_names_the_owner() {
+    // CPython: RLockTests::test_different_thread
     let lock = RLock::new();
     lock.lock().forget();
     let me = thread::current().id();
@@ -211,7 +221,7 @@ fn unlock_when_anothers_is_an_error_that_names_the_owner() {
 }
 
 #[test]
-fn owner_ends_without_releasing_then_the_lock_stays_taken_for_ever() {
+fn owner_ends_without_releasing_then_the_lock_stays_taken() {
     // CPython: RLockTests::test_locked_with_2threads
     let lock = RLock::new();
     elsewhere(|| lock.lock().forget());
@@ -223,8 +233,8 @@ fn owner_ends_without_releasing_then_the_lock_stays_taken_for_ever() {
 }
 
 #[test]
-fn five_threads_wait_then_only_the_last_release_lets_them_in() {
-    // I1, I2. CPython: BaseLockTests::test_acquire_contended
+fn i2_five_threads_wait_then_only_the_last_release_lets_them_in() {
+    // CPython: BaseLockTests::test_acquire_contended
     watchdog("five visitors come and go", || {
         let (lock, inside) = (Arc::new(RLock::new()), Arc::new(AtomicUsize::new(0)));
         let (first, second) = (lock.lock(), lock.lock());
@@ -240,8 +250,7 @@ fn five_threads_wait_then_only_the_last_release_lets_them_in() {
 }
 
 #[test]
-fn unlock_of_the_last_level_wakes_a_waiter_with_a_limit() {
-    // I2
+fn i2_unlock_of_the_last_level_wakes_a_waiter_with_a_limit() {
     watchdog("the waiter gets in", || {
         let lock = RLock::new();
         lock.lock().forget();
@@ -254,7 +263,7 @@ fn unlock_of_the_last_level_wakes_a_waiter_with_a_limit() {
     });
 }
 
-// --- stepping aside ----------------------------------------------------------------------------------
+// --- stepping aside ------------------------------------------------------------------------------
 
 #[test]
 fn unlocked_gives_all_levels_back_and_restores_them() {
@@ -304,38 +313,90 @@ fn unlocked_panics_then_all_levels_are_back() {
     assert_eq!(lock.depth(), 2);
 }
 
+// --- a guard in a thread-local outlives its hold -------------------------------------------------
+
+/// Steps aside while a second guard lies in a thread-local, and has `f` find it there. The hold
+/// that comes back has two levels, whatever became of the guard.
+fn smuggle(lock: &'static RLock, f: impl FnOnce(RLockGuard<'static>) + Send) {
+    thread_local!(static GUARD: RefCell<Option<RLockGuard<'static>>> = None.into());
+    let mut guard = lock.lock();
+    GUARD.set(Some(lock.lock()));
+    guard.unlocked(|| f(GUARD.take().unwrap()));
+    assert_eq!(lock.depth(), 2);
+    assert_eq!(lock.unlock(), Err(RUnlockError::Guarded));
+}
+
+/// Another thread holds the lock while `f` runs, and finds its hold as it left it.
+fn while_another_holds(lock: &'static RLock, f: impl FnOnce()) {
+    let (tell, told) = mpsc::channel();
+    let (end, ended) = mpsc::channel::<()>();
+    let other = thread::spawn(move || {
+        let guard = lock.lock();
+        tell.send(()).unwrap();
+        ended.recv().unwrap_err();
+        assert_eq!((lock.depth(), lock.unlock()), (1, Err(RUnlockError::Guarded)));
+        drop(guard);
+    });
+    told.recv().unwrap();
+    f();
+    assert!(lock.try_lock().is_none(), "the other thread's hold is untouched");
+    drop(end);
+    other.join().unwrap();
+}
+
 #[test]
-fn unlocked_drops_a_smuggled_guard_and_nobody_panics() {
-    // I3: a thread-local carries a guard past the `Send` bound; dropped there, it must not release
-    // what another thread holds. Its level is lost with it.
+fn i3_a_smuggled_guard_is_dropped_and_anothers_hold_is_untouched() {
     static LOCK: RLock = RLock::new();
-    thread_local!(static SMUGGLED: std::cell::RefCell<Option<RLockGuard<'static>>> = None.into());
     watchdog("the smuggler comes back", || {
-        let mut guard = LOCK.lock();
-        SMUGGLED.set(Some(LOCK.lock()));
-        guard.unlocked(|| {
-            let (tell, told) = mpsc::channel();
-            let (end, ended) = mpsc::channel::<()>();
-            let other = thread::spawn(move || {
-                let _guard = LOCK.lock();
-                tell.send(()).unwrap();
-                ended.recv().unwrap_err();
-            });
-            told.recv().unwrap();
-            SMUGGLED.set(None);
-            assert!(LOCK.try_lock().is_none(), "the other thread's hold is untouched");
-            drop(end);
-            other.join().unwrap();
-        });
-        assert_eq!(LOCK.depth(), 2);
+        smuggle(&LOCK, |smuggled| while_another_holds(&LOCK, || drop(smuggled)));
     });
 }
 
-// --- races -------------------------------------------------------------------------------------------
+#[test]
+fn i3_a_smuggled_guard_is_forgotten_and_anothers_hold_is_untouched() {
+    static LOCK: RLock = RLock::new();
+    watchdog("the smuggler comes back", || {
+        smuggle(&LOCK, |smuggled| while_another_holds(&LOCK, || smuggled.forget()));
+    });
+}
 
 #[test]
-fn many_threads_at_many_depths_never_two_inside() {
-    // I1, I2
+fn i3_a_smuggled_guard_steps_aside_and_anothers_hold_is_untouched() {
+    static LOCK: RLock = RLock::new();
+    watchdog("the smuggler comes back", || {
+        smuggle(&LOCK, |mut smuggled| {
+            while_another_holds(&LOCK, || {
+                smuggled.unlocked(|| assert!(LOCK.try_lock().is_none()));
+            });
+        });
+    });
+}
+
+#[test]
+fn i3_a_smuggled_guard_meets_a_free_lock_and_leaves_it_free() {
+    watchdog("three smugglers come back", || {
+        static LOCKS: [RLock; 3] = [const { RLock::new() }; 3];
+        let is_free = |lock: &RLock| elsewhere(|| lock.try_lock().is_some());
+        smuggle(&LOCKS[0], |smuggled| {
+            drop(smuggled);
+            assert!(is_free(&LOCKS[0]));
+        });
+        smuggle(&LOCKS[1], |smuggled| {
+            smuggled.forget();
+            assert!(is_free(&LOCKS[1]));
+            assert_eq!(LOCKS[1].unlock(), Err(RUnlockError::NotLocked));
+        });
+        smuggle(&LOCKS[2], |mut smuggled| {
+            assert!(smuggled.unlocked(|| is_free(&LOCKS[2])));
+            assert_eq!(LOCKS[2].depth(), 0);
+        });
+    });
+}
+
+// --- races ---------------------------------------------------------------------------------------
+
+#[test]
+fn i1_many_threads_at_many_depths_never_two_inside() {
     fn dive(lock: &RLock, depth: usize, work: &dyn Fn()) {
         let _guard = lock.lock();
         if depth > 0 { dive(lock, depth - 1, work) } else { work() }
@@ -361,28 +422,47 @@ fn many_threads_at_many_depths_never_two_inside() {
             }
         });
         assert_eq!(turns.into_inner(), 6000);
-        assert_eq!(format!("{lock:?}"), "RLock { owner: None, depth: 0, waiting: 0 }");
+        assert_eq!(format!("{lock:?}"), shown(None, 0));
     });
 }
 
-// --- the exercises -----------------------------------------------------------------------------------
+// --- the exercises -------------------------------------------------------------------------------
 
-/// Try 3.
+/// Try 3: runs `f` under the lock, unless this thread is inside already.
 fn in_turn<R>(lock: &RLock, f: impl FnOnce() -> R) -> Option<R> {
     let _guard = (!lock.is_owned()).then(|| lock.lock())?;
     Some(f())
 }
 
 #[test]
-fn in_turn_runs_outside_and_refuses_inside() {
+fn try_3_in_turn_runs_outside_and_refuses_inside() {
     let lock = RLock::new();
     assert_eq!(in_turn(&lock, || in_turn(&lock, || "inside")), Some(None));
     assert_eq!(in_turn(&lock, || 1), Some(1));
 }
 
+// With `of_caller` giving the hold to any thread, every thread comes in: nothing hangs, but I1 and
+// I3 go. This test goes red, and so do those that find two threads inside, a lock open to another
+// thread, or nobody waiting: the `i1_many…`, `i2_…` and `i3_a_smuggled…` tests among them.
 #[test]
-fn two_forgotten_guards_are_good_for_two_unlocks() {
-    // Try 1
+fn try_2_a_thread_that_is_not_the_owner_stays_outside() {
+    watchdog("another thread tries", || {
+        let lock = RLock::new();
+        let _guard = lock.lock();
+        elsewhere(|| {
+            assert!(lock.try_lock().is_none());
+            assert_eq!(lock.depth(), 0);
+        });
+    });
+}
+
+#[test]
+fn a_small_rlock_believes_its_caller() {
+    assert_eq!(watchdog("two threads come in", wrong::inside_after_a_foreign_unlock), 2);
+}
+
+#[test]
+fn try_1_two_forgotten_guards_are_good_for_two_unlocks() {
     let lock = RLock::new();
     lock.lock().forget();
     lock.lock().forget();
