@@ -17,7 +17,7 @@
 //!   nobody reads a failure:  a task that nobody read, panicked: unheard
 //! ```
 
-use concurrent_explained::ch10_future::{Home, Job, task};
+use concurrent_explained::ch13_task::{Job, PoolId, task};
 use concurrent_explained::{Error, Queue, promise, set_failure_hook};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
@@ -54,7 +54,7 @@ fn main() {
 
     println!("a future");
     let queue = Arc::new(Queue::<Arc<dyn Job>>::unbounded());
-    let home = Home::new();
+    let home = PoolId::new();
     let captured = data.clone();
     let (job, future) = task(home, move || captured.len());
     queue.push(job).unwrap();
@@ -74,8 +74,8 @@ fn main() {
     let worker = thread::spawn({
         let queue = queue.clone();
         move || {
-            home.settle();
-            queue.pops().for_each(|job| job.run(None)); // the cancelled one is a no-op
+            home.enter();
+            queue.pops().for_each(|job| job.run(&|| ())); // the cancelled one is a no-op
         }
     });
     println!("  a worker of one waits:   6 * 7 = {}", outer.result().unwrap().unwrap());

@@ -126,7 +126,7 @@ fn tell() -> Result<String, std::fmt::Error> {
     let late = news.next().unwrap().unwrap_err();
     writeln!(story, "with a limit:     three come out, then: {late}")?;
     let left = news.into_unfinished();
-    assert!(!left[0].cancelled());
+    assert!(!left[0].is_cancelled());
     writeln!(story, "taken back:       {} future, not cancelled", left.len())?;
 
     let (error, left) = fails(|news| news);

@@ -281,12 +281,12 @@ impl<'env, T> AsCompleted<'env, T> {
                 ReturnWhen::FirstException | ReturnWhen::AllCompleted => {}
             }
         }
-        let (done, not_done) = self.into_unfinished().into_iter().partition(Future::done);
+        let (done, not_done) = self.into_unfinished().into_iter().partition(Future::is_done);
         Waited { done, not_done }
     }
 
     fn has_failed(&self, key: usize) -> bool {
-        self.futures[key].as_ref().is_some_and(Future::failed)
+        self.futures[key].as_ref().is_some_and(Future::is_failed)
     }
 
     /// (3) The next key, unless all have come or the deadline is over (I6).

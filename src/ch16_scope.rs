@@ -104,7 +104,9 @@
 //! 3. Extend: write `largest(items, workers)`, the largest of a borrowed slice, a task for each part.
 
 use super::ch07_queue::Queue;
-use super::ch10_future::{Error, Future, Home, Job, contain, report, task};
+use super::ch09_outcome::{Error, catch, report};
+use super::ch10_future::Future;
+use super::ch13_task::{Job, PoolId, task};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::{fmt, mem, thread};
@@ -153,7 +155,7 @@ pub fn scope<'env, R>(workers: usize, body: impl FnOnce(&Scope<'env>) -> R) -> R
     }); // (3)
     let unsettled = mem::take(&mut *scope.shared.unsettled.lock().unwrap());
     assert!(
-        unsettled.iter().all(|job| job.is_settled()),
+        unsettled.iter().all(|job| job.is_accounted_for()),
         "a scoped task panicked, and nobody read its future" // I3
     );
     value
@@ -167,7 +169,7 @@ pub struct Scope<'env> {
 
 struct Shared<'env> {
     jobs: Queue<Arc<dyn Job + 'env>>,
-    home: Home,
+    home: PoolId,
     /// The body counts as one, each task that has been queued and not left the worker that took it
     /// out as another. At zero nobody is left who could spawn, and the queue closes.
     under_way: AtomicUsize,
@@ -215,7 +217,7 @@ impl Default for Shared<'_> {
     fn default() -> Self {
         Shared {
             jobs: Queue::unbounded(),
-            home: Home::new(),
+            home: PoolId::new(),
             under_way: AtomicUsize::new(1),
             unsettled: Mutex::default(),
         }
@@ -225,11 +227,11 @@ impl Default for Shared<'_> {
 impl Shared<'_> {
     /// The life of a worker.
     fn work(&self) {
-        self.home.settle();
+        self.home.enter();
         for job in &self.jobs {
-            report("the drop of a result", contain(|| job.run(None)));
+            report("the drop of a result", catch(|| job.run(&|| ())));
             // Not ended counts too: a worker that waited for it may be in the middle of it.
-            if !job.is_settled() {
+            if !job.is_accounted_for() {
                 self.unsettled.lock().unwrap().push(job);
             }
             self.one_over(); // after the job: what it spawned is counted by then (I2)

@@ -73,7 +73,8 @@
 //! 3. Extend: write `first_some(map)`, which returns the first `Some` among the values and lets
 //!    nothing after it start. One line is enough.
 
-use super::ch10_future::{Error, Future, contain};
+use super::ch09_outcome::{Error, catch};
+use super::ch10_future::Future;
 use std::collections::VecDeque;
 use std::iter::FusedIterator;
 use std::num::NonZeroUsize;
@@ -197,7 +198,16 @@ impl<'env, T, S: Iterator<Item = Future<'env, T>>> Iterator for Map<'env, T, S> 
 
     fn next(&mut self) -> Option<Self::Item> {
         let oldest = self.submitted.front()?;
-        if !oldest.wait_until(self.deadline) {
+        let in_time = match self.deadline {
+            None => {
+                oldest.wait();
+                true
+            }
+            Some(deadline) => {
+                oldest.wait_timeout(deadline.saturating_duration_since(Instant::now()))
+            }
+        };
+        if !in_time {
             self.close();
             return Some(Err(Error::TooLate)); // I5
         }
@@ -261,7 +271,7 @@ pub fn map_chunked<'env, A, T>(
 
 /// The work on one chunk: the outcome of each input. A panic fails its own item, not those after it.
 pub fn each<A, T>(inputs: Vec<A>, work: impl Fn(A) -> T) -> Vec<Result<T, Error>> {
-    inputs.into_iter().map(|input| contain(|| work(input))).collect()
+    inputs.into_iter().map(|input| catch(|| work(input))).collect()
 }
 
 /// Outcomes in the order of the inputs, computed by the chunk. Made by [`map_chunked`].
@@ -303,9 +313,9 @@ impl<T> Iterator for MapChunked<'_, T> {
             let (chunk, size) = (self.chunks.next()?, self.sizes.pop_front()?);
             let fits = |outcomes: Vec<_>| match outcomes.len() {
                 found if found == size => Ok(outcomes),
-                found => {
-                    Err(Error::Refused { reason: format!("{found} outcomes for {size} inputs") })
-                }
+                found => Err(Error::Refused {
+                    reason: format!("{found} outcomes for {size} inputs").into(),
+                }),
             };
             // A chunk that fails as a whole, cancelled or too late, fails each of its items (I1).
             let all = |error: Error| (0..size).map(|_| Err(error.clone())).collect();

@@ -89,7 +89,8 @@
 //! 3. Extend: write `Here`, an executor that runs each task before `submit` returns. Which promises
 //!    does it keep, and which calls of `cancel` can ever be true?
 
-use super::ch10_future::{Error, Future};
+use super::ch09_outcome::Error;
+use super::ch10_future::Future;
 use super::ch15_thread_pool::ThreadPool;
 use super::ch17_map::{Map, MapChunked, each, in_order, map_chunked};
 use super::ch19_wire::Wire;

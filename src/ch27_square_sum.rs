@@ -65,7 +65,7 @@
 //! 3. Break: let `square` panic for one number. What does the program print, with which status, and
 //!    how many squares are computed after it?
 
-use super::ch10_future::Error;
+use super::ch09_outcome::Error;
 use super::ch11_wait::as_completed;
 use super::ch15_thread_pool::ThreadPool;
 use super::ch22_worker::Tasks;

@@ -20,10 +20,12 @@
 //! | 07 | [queue](ch07_queue) | [`Queue`]: two kinds of waiters, and closing as news |
 //! | **II** | **Promising** | |
 //! | 08 | [oneshot](ch08_oneshot) | [`oneshot()`]: one value, once, or the news that there will be none |
+//! | 09 | [outcome](ch09_outcome) | [`Error`]: a failure is a value |
 //! | 10 | [future](ch10_future) | [`Future`]: one state machine, first the work, then the result |
 //! | 11 | [wait](ch11_wait) | [`wait()`], [`as_completed`]: many futures, one queue of news |
 //! | **III** | **Threads** | |
 //! | 12 | [workers](ch12_workers) | [`Workers`]: who owns a thread |
+//! | 13 | [task](ch13_task) | [`task`](ch13_task::task): work and outcome in one box, and a worker that waits does the work |
 //! | 15 | [thread_pool](ch15_thread_pool) | [`ThreadPool`]: a worker that waits does the work itself |
 //! | 16 | [scope](ch16_scope) | [`scope()`]: tasks that borrow |
 //! | 17 | [map](ch17_map) | [`map()`]: order from disorder, and back-pressure |
@@ -49,10 +51,12 @@ pub mod ch06_barrier;
 pub mod ch07_queue;
 
 pub mod ch08_oneshot;
+pub mod ch09_outcome;
 pub mod ch10_future;
 pub mod ch11_wait;
 
 pub mod ch12_workers;
+pub mod ch13_task;
 pub mod ch15_thread_pool;
 pub mod ch16_scope;
 pub mod ch17_map;
@@ -77,7 +81,8 @@ pub use ch05_semaphore::{BoundedSemaphore, OverRelease, Permit, Semaphore};
 pub use ch06_barrier::{Barrier, BarrierError, BrokenBy};
 pub use ch07_queue::{Pops, Queue, QueueError, Refused};
 pub use ch08_oneshot::{Receiver, Sender, oneshot};
-pub use ch10_future::{Death, Error, Future, Promise, promise, set_failure_hook};
+pub use ch09_outcome::{Death, Error, Overrun, set_failure_hook};
+pub use ch10_future::{Future, Promise, promise};
 pub use ch11_wait::{
     AsCompleted, ReturnWhen, Unfinished, Waited, Within, as_completed, wait, wait_timeout,
 };

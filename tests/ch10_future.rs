@@ -3,20 +3,27 @@
 
 mod support;
 
-use concurrent_explained::ch10_future::{Home, Job, Slot, Watcher, contain, report, task};
-use concurrent_explained::{Error, Future, Promise, promise, set_failure_hook};
+use concurrent_explained::ch09_outcome::{catch, report};
+use concurrent_explained::ch10_future::{Slot, Source, Watcher};
+use concurrent_explained::ch13_task::{Job, PoolId, task};
+use concurrent_explained::{Error, Future, Overrun, Promise, promise, set_failure_hook};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Barrier, Mutex, MutexGuard, Once, OnceLock};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use support::watchdog;
 
 const ZERO: Duration = Duration::ZERO;
 const ROUNDS: usize = 1_000;
 
 type Outcome<T> = Result<T, Error>;
+
+/// Work that somebody else does, as in a process of its own: a text.
+struct Elsewhere;
+
+impl Source<&'static str, u32> for Elsewhere {}
 
 fn panicked(message: &str) -> Error {
     Error::Panicked { message: message.into() }
@@ -80,7 +87,7 @@ static PROBE: Mutex<Option<Arc<dyn Job>>> = Mutex::new(None);
 fn collect_reports() {
     set_failure_hook(|what, error| {
         assert!(!error.to_string().contains("the hook fails"), "and the hook panics");
-        PROBE.lock().unwrap().take().inspect(|job| _ = job.is_settled());
+        PROBE.lock().unwrap().take().inspect(|job| _ = job.is_accounted_for());
         REPORTS.lock().unwrap().push((what.to_owned(), error.to_string()));
     });
 }
@@ -209,7 +216,7 @@ fn each_state_says_what_it_is() {
         (Running, [false, true, false, false], None, "Future(Running)"),
         (Completing, [false, false, false, false], None, "Future(Completing)"),
         (Failing, [false, false, false, false], None, "Future(Completing)"),
-        (Cancelling, [false, false, true, false], None, "Future(Completing)"),
+        (Cancelling, [false, false, true, false], None, "Future(Cancelling)"),
         (Finished, [true, false, false, false], None, "Future(Finished)"),
         (Failed, [true, false, false, true], Some(panicked("seven")), "Future(Failed)"),
         (Cancelled, [true, false, true, false], Some(Error::Cancelled), "Future(Cancelled)"),
@@ -217,7 +224,8 @@ fn each_state_says_what_it_is() {
     watchdog("a question that blocks", move || {
         for (at, facts, error, debug) in rows {
             let Case { future, .. } = &Case::at(at);
-            let answers = [future.done(), future.running(), future.cancelled(), future.failed()];
+            let answers =
+                [future.is_done(), future.is_running(), future.is_cancelled(), future.is_failed()];
             assert_eq!(answers, facts, "{at:?}");
             assert_eq!(future.error(), error, "{at:?}");
             assert_eq!(format!("{future:?}"), debug);
@@ -232,7 +240,7 @@ fn cancel_in_each_state() {
         let now_cancelled = matches!(case.at, Pending | Cancelling | Cancelled);
         assert_eq!(case.future.cancel(), now_cancelled, "{:?}", case.at);
         assert_eq!(case.future.cancel(), now_cancelled, "{:?}, again", case.at);
-        assert_eq!(case.future.cancelled(), now_cancelled, "{:?}", case.at);
+        assert_eq!(case.future.is_cancelled(), now_cancelled, "{:?}", case.at);
         let at = case.at;
         let fate = if now_cancelled { Err(Error::Cancelled) } else { Case::fate(at) };
         assert_eq!(case.into_future().result(), fate, "{at:?}");
@@ -246,7 +254,7 @@ fn start_in_each_state_that_has_a_promise() {
         let starts = matches!(case.at, Pending | Running);
         assert_eq!(promise.start(), starts, "{:?}", case.at);
         assert_eq!(promise.start(), starts, "{:?}, again", case.at);
-        assert_eq!(case.future.running(), starts, "{:?}", case.at);
+        assert_eq!(case.future.is_running(), starts, "{:?}", case.at);
         assert_eq!(case.future.cancel(), !starts, "{:?}", case.at);
     });
 }
@@ -339,11 +347,11 @@ fn waits_in_each_state() {
         let waiters = [None, Some(Duration::MAX)].map(|limit| {
             let (future, ending) = (case.future.clone(), ending.clone());
             thread::spawn(move || {
-                let done = match limit {
-                    None => future.wait_until(None),
-                    Some(limit) => future.wait_timeout(limit),
-                };
-                assert!(done && ending.load(SeqCst), "released by the end, not before");
+                match limit {
+                    None => future.wait(),
+                    Some(limit) => assert!(future.wait_timeout(limit)),
+                }
+                assert!(ending.load(SeqCst), "released by the end, not before");
                 future.error()
             })
         });
@@ -363,7 +371,6 @@ fn waits_without_patience_in_each_state() {
     in_each_state("a wait of length zero", |case| {
         let (at, finished) = (case.at, case.is_finished());
         assert_eq!(case.future.wait_timeout(ZERO), finished, "{at:?}");
-        assert_eq!(case.future.wait_until(Some(Instant::now())), finished, "{at:?}");
         assert_eq!(case.into_future().result_timeout(ZERO).unwrap(), Case::fate(at), "{at:?}");
     });
 }
@@ -449,12 +456,12 @@ fn drop_of_the_future_in_each_state() {
 fn work_that_ran_does_not_run_again() {
     // I1
     let runs = counter();
-    let (job, future) = task(Home::new(), {
+    let (job, future) = task(PoolId::new(), {
         let runs = runs.clone();
         move || runs.fetch_add(1, SeqCst)
     });
-    job.run(None);
-    job.run(None);
+    job.run(&|| ());
+    job.run(&|| ());
     job.fail(Error::ShutDown);
     assert!(!future.cancel());
     assert_eq!(future.result(), Ok(0));
@@ -465,7 +472,7 @@ fn work_that_ran_does_not_run_again() {
 fn cancel_drops_the_captured_data_at_once_and_the_work_never_runs() {
     // I1
     let (drops, runs) = (counter(), counter());
-    let (job, future) = task(Home::new(), {
+    let (job, future) = task(PoolId::new(), {
         let (data, runs) = (Counted::new(&drops), runs.clone());
         move || {
             runs.fetch_add(1, SeqCst);
@@ -474,7 +481,7 @@ fn cancel_drops_the_captured_data_at_once_and_the_work_never_runs() {
     });
     assert!(future.cancel());
     assert_eq!(drops.load(SeqCst), 1, "while the queue still holds the job");
-    job.run(None);
+    job.run(&|| ());
     job.fail(Error::ShutDown);
     assert_eq!(future.result(), Err(Error::Cancelled));
     assert_eq!((runs.load(SeqCst), drops.load(SeqCst)), (0, 1));
@@ -484,11 +491,11 @@ fn cancel_drops_the_captured_data_at_once_and_the_work_never_runs() {
 fn fail_drops_the_captured_data_at_once_and_cancel_comes_too_late() {
     let drops = counter();
     let data = Counted::new(&drops);
-    let (job, future) = task(Home::new(), move || drop(data));
+    let (job, future) = task(PoolId::new(), move || drop(data));
     job.fail(Error::Broken { cause: "no initializer".into() });
     assert_eq!(drops.load(SeqCst), 1);
     assert!(!future.cancel());
-    job.run(None);
+    job.run(&|| ());
     assert_eq!(future.result(), Err(Error::Broken { cause: "no initializer".into() }));
 }
 
@@ -496,12 +503,12 @@ fn fail_drops_the_captured_data_at_once_and_cancel_comes_too_late() {
 fn captured_data_is_gone_before_anybody_hears_of_the_end() {
     let drops = counter();
     let data = Counted::new(&drops);
-    let (job, future) = task(Home::new(), move || data.0.load(SeqCst));
+    let (job, future) = task(PoolId::new(), move || data.0.load(SeqCst));
     future.add_done_callback({
         let drops = drops.clone();
         move |_| assert_eq!(drops.load(SeqCst), 1)
     });
-    job.run(None);
+    job.run(&|| ());
     assert_eq!((future.result(), drops.load(SeqCst)), (Ok(0), 1));
 }
 
@@ -509,11 +516,11 @@ fn captured_data_is_gone_before_anybody_hears_of_the_end() {
 fn nothing_is_kept_longer_than_task_and_reader() {
     // CPython: ExecutorTest::test_no_stale_references, as far as the future is concerned
     let drops = counter();
-    let (job, future) = task(Home::new(), {
+    let (job, future) = task(PoolId::new(), {
         let drops = drops.clone();
         move || Counted::new(&drops)
     });
-    job.run(None);
+    job.run(&|| ());
     let outcome = future.result();
     assert_eq!(drops.load(SeqCst), 0);
     drop(outcome);
@@ -530,9 +537,14 @@ fn inquisitive() -> (Arc<dyn Job>, Arc<Future<'static, ()>>, Arc<AtomicUsize>) {
         let (own, asked) = (own.clone(), asked.clone());
         move || {
             let future = own.get().unwrap();
-            assert!(!future.done());
-            let _ =
-                (future.running(), future.failed(), future.error(), future.cancel(), future.help());
+            assert!(!future.is_done());
+            let _ = (
+                future.is_running(),
+                future.is_failed(),
+                future.error(),
+                future.cancel(),
+                future.help(),
+            );
             future.add_done_callback({
                 let asked = asked.clone();
                 move |_| _ = asked.fetch_add(1, SeqCst)
@@ -540,8 +552,8 @@ fn inquisitive() -> (Arc<dyn Job>, Arc<Future<'static, ()>>, Arc<AtomicUsize>) {
             asked.fetch_add(1, SeqCst);
         }
     });
-    let home = Home::new();
-    home.settle(); // `help` finds nothing to do, but it looks
+    let home = PoolId::new();
+    home.enter(); // `help` finds nothing to do, but it looks
     let (job, future) = task(home, move || drop(data));
     let future = Arc::new(future);
     assert!(own.set(future.clone()).is_ok());
@@ -559,7 +571,7 @@ fn captured_data_is_dropped_outside_every_lock() {
         job.fail(Error::ShutDown);
         assert_eq!(asked.load(SeqCst), 2, "failed");
         let (job, _future, asked) = inquisitive();
-        job.run(None);
+        job.run(&|| ());
         assert_eq!(asked.load(SeqCst), 2, "run");
     });
 }
@@ -572,19 +584,19 @@ fn a_result_nobody_reads_is_dropped_outside_every_lock() {
         let own = Arc::new(OnceLock::<Arc<dyn Job>>::new());
         let make = move || {
             let own = own.clone();
-            let (job, future) = task(Home::new(), {
+            let (job, future) = task(PoolId::new(), {
                 let (own, sender) = (own.clone(), sender.clone());
-                move || OnDrop(move || sender.send(own.get().unwrap().is_settled()).unwrap())
+                move || OnDrop(move || sender.send(own.get().unwrap().is_accounted_for()).unwrap())
             });
             let _ = own.set(job.clone());
             (job, future)
         };
         let (job, future) = make();
         drop(future);
-        job.run(None); // the worker drops it
+        job.run(&|| ()); // the worker drops it
         assert_eq!(receiver.try_recv(), Ok(true));
         let (job, future) = make();
-        job.run(None);
+        job.run(&|| ());
         drop(future); // the reader drops it
         assert_eq!(receiver.try_recv(), Ok(true));
     });
@@ -593,9 +605,9 @@ fn a_result_nobody_reads_is_dropped_outside_every_lock() {
 #[test]
 fn a_task_that_panics_is_an_error_of_its_future() {
     // I4
-    let (job, future) = task(Home::new(), || -> u32 { panic!("over{}", "flow") });
-    job.run(None);
-    assert!(future.failed() && !future.cancelled());
+    let (job, future) = task(PoolId::new(), || -> u32 { panic!("over{}", "flow") });
+    job.run(&|| ());
+    assert!(future.is_failed() && !future.is_cancelled());
     assert_eq!(future.error(), Some(panicked("overflow")));
     assert_eq!(future.result(), Err(panicked("overflow")));
 }
@@ -604,8 +616,8 @@ fn a_task_that_panics_is_an_error_of_its_future() {
 fn a_payload_that_panics_on_drop_does_no_harm() {
     // "cases a port needs": 15
     let (job, future) =
-        task(Home::new(), || std::panic::panic_any(OnDrop(|| panic!("the payload's drop"))));
-    job.run(None);
+        task(PoolId::new(), || std::panic::panic_any(OnDrop(|| panic!("the payload's drop"))));
+    job.run(&|| ());
     assert_eq!(future.result(), Err::<(), _>(panicked("a panic whose payload is not text")));
 }
 
@@ -613,72 +625,95 @@ fn a_payload_that_panics_on_drop_does_no_harm() {
 fn an_error_of_the_task_that_looks_like_ours_is_a_value() {
     // CPython: two cases in one: a task that raises TimeoutError or CancelledError. "cases a port
     // needs": 5
-    let (job, future) = task(Home::new(), || Err::<(), _>(Error::Cancelled));
-    job.run(None);
-    assert!(future.done() && !future.cancelled() && !future.failed());
+    let (job, future) = task(PoolId::new(), || Err::<(), _>(Error::Cancelled));
+    job.run(&|| ());
+    assert!(future.is_done() && !future.is_cancelled() && !future.is_failed());
     assert_eq!(future.result(), Ok(Err(Error::Cancelled)));
 }
 
 #[test]
-fn before_news_is_called_once_in_every_case_and_before_the_end_is_known() {
+fn last_is_called_once_in_every_case_and_after_the_callbacks() {
     let calls = Cell::new(0);
     let tell = || calls.set(calls.get() + 1);
-    let (job, future) = task(Home::new(), || 7);
+    let (job, future) = task(PoolId::new(), || 7);
     let (noted, callback) = note();
     future.add_done_callback(callback);
-    job.run(Some(&|| {
-        assert!(!future.done(), "nobody can see the outcome");
+    job.run(&|| {
         assert_eq!(noted.try_recv(), Ok(Ok(7)), "the callbacks have run");
         tell();
-    }));
-    assert_eq!((calls.replace(0), future.done()), (1, true));
-    job.run(Some(&tell));
+    });
+    assert_eq!((calls.replace(0), future.is_done()), (1, true));
+    job.run(&tell);
     assert_eq!(calls.replace(0), 1, "somebody else has run it");
-    let (job, future) = task(Home::new(), || 7);
+    let (job, future) = task(PoolId::new(), || 7);
     future.cancel();
-    job.run(Some(&tell));
+    job.run(&tell);
     assert_eq!(calls.replace(0), 1, "cancelled");
 }
 
 #[test]
-fn a_callback_added_while_before_news_runs_is_not_lost() {
-    // I3: the list is read again after it.
-    let (job, future) = task(Home::new(), || 7);
-    let (noted, callback) = note();
-    let callback = Cell::new(Some(callback));
-    job.run(Some(&|| future.add_done_callback(callback.take().unwrap())));
-    assert_eq!(noted.try_recv(), Ok(Ok(7)));
+fn last_comes_after_a_callback_that_is_added_while_callbacks_run() {
+    // A worker that is told of its freedom while foreign code of its task still runs is not free.
+    watchdog("callbacks of one task", || {
+        let (job, future) = task(PoolId::new(), || 7);
+        let (future, log) = (Arc::new(future), Arc::new(Mutex::new(Vec::new())));
+        let (own, first) = (future.clone(), log.clone());
+        future.add_done_callback(move |_| {
+            let late = first.clone();
+            own.add_done_callback(move |_| late.lock().unwrap().push("late"));
+            first.lock().unwrap().push("first");
+        });
+        job.run(&|| log.lock().unwrap().push("last"));
+        assert_eq!(*log.lock().unwrap(), ["first", "late", "last"]);
+    });
+}
+
+#[test]
+fn last_comes_after_the_drop_of_a_result_whose_future_goes_during_the_callbacks() {
+    watchdog("the drop of a result", || {
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let (job, future) = task(PoolId::new(), {
+            let log = log.clone();
+            move || OnDrop(move || log.lock().unwrap().push("drop of the result"))
+        });
+        let holder = Arc::new(Mutex::new(None));
+        let own = holder.clone();
+        future.add_done_callback(move |_| drop(own.lock().unwrap().take()));
+        *holder.lock().unwrap() = Some(future);
+        job.run(&|| log.lock().unwrap().push("last"));
+        assert_eq!(*log.lock().unwrap(), ["drop of the result", "last"]);
+    });
 }
 
 #[test]
 fn a_claim_that_is_handed_back_can_be_claimed_or_cancelled() {
-    let slot = Slot::<u32>::default();
-    assert!(slot.claim() && !slot.claim());
-    slot.hand_back();
-    assert!(slot.claim());
-    slot.complete(Ok(7), None);
-    assert_eq!(format!("{slot:?}"), "Finished");
+    let slot = Slot::new(Elsewhere, "the request");
+    assert_eq!((slot.claim(), slot.claim()), (Some("the request"), None));
+    slot.hand_back("again");
+    assert_eq!(slot.claim(), Some("again"));
+    slot.complete(Ok(7), &|| ());
+    assert_eq!(format!("{slot:?}"), "Slot(Finished)");
 
-    let slot = Arc::new(Slot::<u32>::default());
+    let slot = Arc::new(Slot::new(Elsewhere, "the request"));
     let future = Future::new(slot.clone());
-    assert!(slot.claim() && !future.cancel());
-    slot.hand_back();
-    assert!(future.cancel() && !slot.claim());
+    assert!(slot.claim().is_some() && !future.cancel());
+    slot.hand_back("again");
+    assert!(future.cancel() && slot.claim().is_none());
 }
 
 #[test]
 fn a_slot_accepts_one_outcome_and_only_from_a_claimer() {
     // I2
-    let slot = Arc::new(Slot::default());
+    let slot = Arc::new(Slot::new(Elsewhere, "the request"));
     let future = Future::new(slot.clone());
-    slot.complete(Ok(1), None);
-    slot.hand_back();
-    assert!(!future.done(), "nobody had claimed it");
-    assert!(slot.claim());
-    slot.complete(Ok(2), None);
-    slot.complete(Ok(3), None);
-    slot.hand_back();
-    assert!(!slot.claim());
+    slot.complete(Ok(1), &|| ());
+    slot.hand_back("another");
+    assert!(!future.is_done(), "nobody had claimed it");
+    assert_eq!(slot.claim(), Some("the request"));
+    slot.complete(Ok(2), &|| ());
+    slot.complete(Ok(3), &|| ());
+    slot.hand_back("another");
+    assert!(slot.claim().is_none());
     assert_eq!(future.result(), Ok(2));
 }
 
@@ -687,14 +722,14 @@ fn a_slot_accepts_one_outcome_and_only_from_a_claimer() {
 #[test]
 fn a_wait_at_home_runs_unstarted_work_and_a_wait_elsewhere_does_not() {
     watchdog("work that the waiter must do itself", || {
-        let home = Home::new();
+        let home = PoolId::new();
         let (_job, future) = task(home, || thread::current().id());
         future.help();
-        assert!(!future.done(), "this thread works for nobody");
-        Home::new().settle();
+        assert!(!future.is_done(), "this thread works for nobody");
+        PoolId::new().enter();
         future.help();
-        assert!(!future.done(), "it works for somebody else");
-        home.settle();
+        assert!(!future.is_done(), "it works for somebody else");
+        home.enter();
         assert_eq!(future.result(), Ok(thread::current().id()));
     });
 }
@@ -702,17 +737,17 @@ fn a_wait_at_home_runs_unstarted_work_and_a_wait_elsewhere_does_not() {
 #[test]
 fn a_wait_with_a_deadline_does_no_work() {
     watchdog("a deadline at home", || {
-        let home = Home::new();
-        home.settle();
+        let home = PoolId::new();
+        home.enter();
         let (job, future) = task(home, || 7);
         let future = future.result_timeout(Duration::from_millis(1)).unwrap_err();
-        assert!(!future.running() && !future.done());
+        assert!(!future.is_running() && !future.is_done());
         assert_eq!(future.result_timeout(Duration::MAX).unwrap(), Ok(7), "for ever is no deadline");
-        assert!(job.is_settled());
+        assert!(job.is_accounted_for());
     });
 }
 
-fn fib(home: Home, n: u64) -> u64 {
+fn fib(home: PoolId, n: u64) -> u64 {
     let below = |n| move || fib(home, n);
     if n < 2 {
         return n;
@@ -725,8 +760,8 @@ fn fib(home: Home, n: u64) -> u64 {
 #[test]
 fn nested_waits_end_on_one_thread() {
     let sum = watchdog("fib(12), a task per call, on one thread", || {
-        let home = Home::new();
-        home.settle();
+        let home = PoolId::new();
+        home.enter();
         fib(home, 12)
     });
     assert_eq!(sum, 144);
@@ -734,13 +769,13 @@ fn nested_waits_end_on_one_thread() {
 
 #[test]
 fn nested_waits_end_at_any_depth() {
-    fn deep(home: Home, depth: u32) -> u32 {
+    fn deep(home: PoolId, depth: u32) -> u32 {
         let (_job, future) = task(home, move || if depth == 0 { 0 } else { deep(home, depth - 1) });
         future.result().unwrap() + 1
     }
     let depth = watchdog("3000 waits inside each other", || {
-        let home = Home::new();
-        home.settle();
+        let home = PoolId::new();
+        home.enter();
         assert_eq!(deep(home, 3000), 3001);
         assert!(home.is_here(), "and this thread is where it was");
         deep(home, 10)
@@ -751,8 +786,8 @@ fn nested_waits_end_at_any_depth() {
 #[test]
 fn waits_one_after_the_other_stay_on_one_stack() {
     watchdog("many waits, none inside another", || {
-        let home = Home::new();
-        home.settle();
+        let home = PoolId::new();
+        home.enter();
         for _ in 0..1_000 {
             let (_job, future) = task(home, || thread::current().id());
             assert_eq!(future.result(), Ok(thread::current().id()));
@@ -763,8 +798,8 @@ fn waits_one_after_the_other_stay_on_one_stack() {
 #[test]
 fn a_task_run_by_its_waiter_that_panics_leaves_the_waiter_alone() {
     watchdog("a panic on top of a wait", || {
-        let home = Home::new();
-        home.settle();
+        let home = PoolId::new();
+        home.enter();
         let (_job, future) = task(home, || -> u32 { panic!("inner") });
         assert_eq!(future.result(), Err(panicked("inner")));
         let (_job, future) = task(home, || 7);
@@ -931,7 +966,7 @@ fn a_panicking_callback_of_a_promise_dropped_in_a_panic_aborts_nothing() {
     let _turn = hook();
     let (promise, future) = promise::<u32>();
     future.add_done_callback(|_| panic!("callback 3"));
-    let unwound = contain(move || {
+    let unwound = catch(move || {
         let _promise = promise;
         panic!("the worker")
     });
@@ -982,10 +1017,11 @@ fn done_stays_true_while_a_late_callback_looks() {
             let (noted, callback) = note();
             future.add_done_callback(callback);
             assert!(noted.try_recv().is_err(), "whoever runs the other runs this one after it");
-            assert!(future.done() && future.wait_timeout(ZERO) && future.wait_until(None));
+            assert!(future.is_done() && future.wait_timeout(ZERO));
+            future.wait();
             assert_eq!(future.error(), fate.clone().err());
-            assert_eq!(future.failed(), debug == "Failed");
-            assert_eq!(future.cancelled(), debug == "Cancelled");
+            assert_eq!(future.is_failed(), debug == "Failed");
+            assert_eq!(future.is_cancelled(), debug == "Cancelled");
             assert_eq!(future.cancel(), debug == "Cancelled");
             assert_eq!(format!("{future:?}"), format!("Future({debug})"));
             assert!(!future.watch(Arc::new(Told::default()), 0));
@@ -1004,7 +1040,10 @@ fn a_late_callback_may_wait_for_its_own_future() {
         let future = Arc::new(future);
         promise.complete(Ok(7)).unwrap();
         let own = future.clone();
-        future.add_done_callback(move |_| assert!(own.wait_until(None) && own.done()));
+        future.add_done_callback(move |_| {
+            own.wait();
+            assert!(own.is_done());
+        });
         assert_eq!(Arc::into_inner(future).unwrap().result(), Ok(7));
     });
 }
@@ -1013,8 +1052,8 @@ fn a_late_callback_may_wait_for_its_own_future() {
 
 /// A task that has panicked with `message`, and its future.
 fn failed_task(message: &'static str) -> (Arc<dyn Job>, Future<'static, u32>) {
-    let (job, future) = task(Home::new(), move || panic!("{message}"));
-    job.run(None);
+    let (job, future) = task(PoolId::new(), move || panic!("{message}"));
+    job.run(&|| ());
     (job, future)
 }
 
@@ -1025,7 +1064,7 @@ fn a_failure_nobody_read_is_reported_once_when_its_future_is_dropped() {
     // I5
     let _turn = hook();
     let (job, future) = failed_task("unread 1");
-    assert!(!job.is_settled() && reports_of("unread 1").is_empty());
+    assert!(!job.is_accounted_for() && reports_of("unread 1").is_empty());
     drop(future);
     drop(job);
     assert_eq!(reports_of("unread 1"), UNREAD);
@@ -1035,10 +1074,10 @@ fn a_failure_nobody_read_is_reported_once_when_its_future_is_dropped() {
 fn a_failure_whose_future_is_gone_already_is_reported_when_it_happens() {
     // I5
     let _turn = hook();
-    let (job, future) = task(Home::new(), || -> u32 { panic!("unread 2") });
+    let (job, future) = task(PoolId::new(), || -> u32 { panic!("unread 2") });
     drop(future);
     assert!(reports_of("unread 2").is_empty());
-    job.run(None);
+    job.run(&|| ());
     drop(job);
     assert_eq!(reports_of("unread 2"), UNREAD);
 }
@@ -1048,7 +1087,7 @@ fn to_ask_whether_it_failed_is_not_to_read_it() {
     // I5
     let _turn = hook();
     let (_job, future) = failed_task("unread 3");
-    assert!(future.failed() && future.done() && future.wait_timeout(ZERO));
+    assert!(future.is_failed() && future.is_done() && future.wait_timeout(ZERO));
     assert!(!future.watch(Arc::new(Told::default()), 0));
     drop(future);
     assert_eq!(reports_of("unread 3"), UNREAD);
@@ -1065,11 +1104,11 @@ fn a_failure_that_was_read_is_not_reported() {
     );
     let (job, future) = failed_task("looked at 3");
     assert_eq!(future.error(), Some(panicked("looked at 3")));
-    assert!(job.is_settled());
+    assert!(job.is_accounted_for());
     drop(future);
     let (job, future) = failed_task("looked at 4");
     future.add_done_callback(|outcome| assert!(outcome.is_err()));
-    assert!(job.is_settled());
+    assert!(job.is_accounted_for());
     drop(future);
     let (promise, future) = promise::<u32>();
     future.add_done_callback(|outcome| assert!(outcome.is_err()));
@@ -1081,21 +1120,28 @@ fn a_failure_that_was_read_is_not_reported() {
 }
 
 #[test]
-fn only_failures_are_reported() {
+fn every_failure_is_reported_and_a_cancellation_is_none() {
+    // I5, and the one meaning of failure: every error but `Cancelled`.
     let _turn = hook();
-    let reason = "no failure of the task's own";
-    for error in [Error::Broken { cause: reason.into() }, Error::Refused { reason: reason.into() }]
-    {
+    let unread = |error: Error| {
         let (promise, future) = promise::<u32>();
-        promise.complete(Err(error)).unwrap();
+        promise.complete(Err(error.clone())).unwrap();
+        assert_eq!(future.is_failed(), error.is_failure(), "{error}");
         drop(future);
-    }
-    assert!(reports_of(reason).is_empty());
+    };
+    let reason = "unread 4";
+    unread(Error::Broken { cause: reason.into() });
+    unread(Error::Refused { reason: reason.into() });
+    unread(Error::Panicked { message: reason.into() });
+    assert_eq!(reports_of(reason), [UNREAD[0]; 3]);
     let limit = Duration::from_secs(1);
-    let (promise, future) = promise::<u32>();
-    promise.complete(Err(Error::TimedOut { task: "unread 4".into(), limit })).unwrap();
-    drop(future);
+    unread(Error::TimedOut(Box::new(Overrun { task: "unread 4".into(), limit })));
     assert_eq!(reports_of("`unread 4` ran longer than 1s"), UNREAD);
+    unread(Error::Cancelled);
+    let (_promise, future) = promise::<u32>();
+    assert!(future.cancel());
+    drop(future);
+    assert!(reports_of("cancelled before it started").is_empty());
 }
 
 #[test]
@@ -1103,16 +1149,16 @@ fn a_result_and_unrun_work_that_panic_on_drop_are_reported() {
     // "cases a port needs": 15
     let _turn = hook();
     let bad = |message: &'static str| move || OnDrop(move || panic!("{message}"));
-    let (job, future) = task(Home::new(), bad("drop 1"));
+    let (job, future) = task(PoolId::new(), bad("drop 1"));
     drop(future);
-    job.run(None);
+    job.run(&|| ());
     assert_eq!(reports_of("drop 1"), ["the drop of a result"]);
-    let (job, future) = task(Home::new(), bad("drop 2"));
-    job.run(None);
+    let (job, future) = task(PoolId::new(), bad("drop 2"));
+    job.run(&|| ());
     drop(future); // the drop of a future does not panic
     assert_eq!(reports_of("drop 2"), ["the drop of a result"]);
     let data = bad("drop 3")();
-    let (_job, future) = task(Home::new(), move || drop(data));
+    let (_job, future) = task(PoolId::new(), move || drop(data));
     assert!(future.cancel());
     assert_eq!(reports_of("drop 3"), ["the drop of unrun work"]);
     assert_eq!(future.result(), Err(Error::Cancelled));
@@ -1182,7 +1228,7 @@ fn cancel_against_run_against_fail() {
     watchdog("one of cancel, run and fail", || {
         for _ in 0..ROUNDS {
             let (drops, runs) = (counter(), counter());
-            let (job, future) = task(Home::new(), {
+            let (job, future) = task(PoolId::new(), {
                 let (data, runs) = (Counted::new(&drops), runs.clone());
                 move || {
                     drop(data);
@@ -1192,11 +1238,11 @@ fn cancel_against_run_against_fail() {
             let (noted, callback) = note();
             future.add_done_callback(callback);
             let said = AtomicBool::new(false);
-            at_once([&|| job.run(None), &|| said.store(future.cancel(), SeqCst), &|| {
+            at_once([&|| job.run(&|| ()), &|| said.store(future.cancel(), SeqCst), &|| {
                 job.fail(Error::ShutDown)
             }]);
             assert_eq!(drops.load(SeqCst), 1);
-            assert_eq!(said.load(SeqCst), future.cancelled());
+            assert_eq!(said.load(SeqCst), future.is_cancelled());
             let outcome = future.result();
             assert_eq!(runs.load(SeqCst), usize::from(outcome.is_ok()));
             assert_eq!(said.load(SeqCst), outcome == Err(Error::Cancelled));
@@ -1220,7 +1266,7 @@ fn cancel_against_start_against_complete() {
                 assert_eq!(outcome.is_ok(), started, "what has started is not cancelled");
                 *given_back.lock().unwrap() = outcome.err();
             }]);
-            let cancelled = future.cancelled();
+            let cancelled = future.is_cancelled();
             assert_eq!(given_back.into_inner().unwrap(), cancelled.then_some(Ok(7)));
             assert_eq!(future.result(), if cancelled { Err(Error::Cancelled) } else { Ok(7) });
         }
@@ -1282,7 +1328,7 @@ fn done_is_never_taken_back_by_late_callbacks() {
         };
         let look = || {
             while !over.load(SeqCst) {
-                assert!(future.done() && future.failed() && future.wait_timeout(ZERO));
+                assert!(future.is_done() && future.is_failed() && future.wait_timeout(ZERO));
                 assert_eq!(future.error(), Some(panicked("late")));
                 thread::yield_now();
             }
@@ -1299,16 +1345,16 @@ fn drop_of_the_future_against_completion_drops_and_reports_once() {
     watchdog("a future that goes while its outcome comes", || {
         let drops = counter();
         for _ in 0..ROUNDS {
-            let (job, good) = task(Home::new(), {
+            let (job, good) = task(PoolId::new(), {
                 let drops = drops.clone();
                 move || Counted::new(&drops)
             });
-            let (bad_job, bad) = task(Home::new(), || -> u32 { panic!("dropped in the window") });
+            let (bad_job, bad) = task(PoolId::new(), || -> u32 { panic!("dropped in the window") });
             let futures = Mutex::new(Some((good, bad)));
             at_once([
                 &|| {
-                    bad_job.run(None);
-                    job.run(None);
+                    bad_job.run(&|| ());
+                    job.run(&|| ());
                 },
                 &|| drop(futures.lock().unwrap().take()),
             ]);
@@ -1333,7 +1379,7 @@ fn everybody_who_waits_is_released() {
                 _ => drop(waiting.lock().unwrap().take()),
             };
             at_once([&wait, &wait, &wait, &end]);
-            assert!(future.done());
+            assert!(future.is_done());
         }
     });
 }
@@ -1372,11 +1418,11 @@ fn two_waiters_at_home_run_a_task_once() {
     // I1
     watchdog("two workers that want the same result", || {
         for _ in 0..ROUNDS {
-            let (home, runs) = (Home::new(), AtomicUsize::new(0));
+            let (home, runs) = (PoolId::new(), AtomicUsize::new(0));
             let (_job, future) = task(home, || runs.fetch_add(1, SeqCst));
             let wait = || {
-                home.settle();
-                assert!(future.wait_until(None));
+                home.enter();
+                future.wait();
             };
             at_once([&wait, &wait]);
             assert_eq!(future.result(), Ok(0));
@@ -1395,8 +1441,8 @@ fn who_may_go_to_another_thread() {
     shareable::<Future<'static, Cell<u8>>>();
     sendable::<Promise<Cell<u8>>>();
     shareable::<Promise<Cell<u8>>>();
-    sendable::<Slot<'static, Cell<u8>>>();
-    shareable::<Slot<'static, Cell<u8>>>();
+    sendable::<Slot<'static, (), Cell<u8>, Cell<u8>>>();
+    shareable::<Slot<'static, (), Cell<u8>, Cell<u8>>>();
     sendable::<Arc<dyn Job>>();
     shareable::<Arc<dyn Watcher>>();
     sendable::<Error>();
@@ -1412,8 +1458,8 @@ fn errors_are_values_that_say_why() {
     assert_eq!(error(Error::Abandoned), "the promise was dropped without an outcome");
     assert_eq!(error(Error::Broken { cause: "no disk".into() }), "the pool is broken: no disk");
     // CPython: falsy exceptions (F117): an empty text is still an error
-    let (job, future) = task(Home::new(), || panic!("{}", ""));
-    job.run(None);
+    let (job, future) = task(PoolId::new(), || panic!("{}", ""));
+    job.run(&|| ());
     assert_eq!(future.result(), Err::<(), _>(panicked("")));
 }
 
@@ -1430,9 +1476,9 @@ fn futures_are_told_apart_by_their_id() {
 fn work_and_callbacks_may_borrow() {
     let text = String::from("borrowed");
     let length = AtomicUsize::new(0);
-    let (job, future) = task(Home::new(), || text.len());
+    let (job, future) = task(PoolId::new(), || text.len());
     future.add_done_callback(|outcome| length.store(*outcome.as_ref().unwrap(), SeqCst));
-    job.run(None);
+    job.run(&|| ());
     assert_eq!((future.result(), length.load(SeqCst)), (Ok(8), 8));
 }
 
@@ -1442,7 +1488,7 @@ fn debug_asks_nobody_who_waits() {
     struct Nosy<'a>(&'a Future<'static, u32>, String);
     impl std::fmt::Write for Nosy<'_> {
         fn write_str(&mut self, text: &str) -> std::fmt::Result {
-            assert!(!self.0.done());
+            assert!(!self.0.is_done());
             self.1.push_str(text);
             Ok(())
         }
@@ -1467,7 +1513,7 @@ fn map_ok<T: 'static, U: Send + 'static>(
     let (waiting, mapped) = promise();
     future.add_done_callback(move |outcome| {
         let outcome = outcome.as_ref().map_err(Error::clone);
-        let _ = waiting.complete(outcome.and_then(|value| contain(|| change(value))));
+        let _ = waiting.complete(outcome.and_then(|value| catch(|| change(value))));
     });
     mapped
 }

@@ -15,13 +15,14 @@ mod ch11_wait {
 }
 
 pub(crate) use concurrent_explained::ReturnWhen::{AllCompleted, FirstCompleted, FirstException};
-pub(crate) use concurrent_explained::ch10_future::{Awaited, Home, Job, Slot, Watcher, task};
+pub(crate) use concurrent_explained::ch10_future::Watcher;
+pub(crate) use concurrent_explained::ch13_task::{Job, PoolId, task};
 pub(crate) use concurrent_explained::{
     AsCompleted, Error, Future, Promise, Queue, ReturnWhen, ThreadPool, Unfinished, Waited,
     as_completed, promise, wait, wait_timeout,
 };
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-pub(crate) use std::sync::{Arc, Barrier, Mutex};
+pub(crate) use std::sync::{Arc, Barrier};
 pub(crate) use std::thread;
 pub(crate) use std::time::{Duration, Instant};
 pub(crate) use support::{until, watchdog};
@@ -164,7 +165,7 @@ fn cancel_satisfies_every_kind_of_wait() {
         });
         assert_eq!(waited, 2, "{when:?}");
         watchdog("a task cancelled during the wait", move || {
-            let (job, future) = task(Home::new(), || 7);
+            let (job, future) = task(PoolId::new(), || 7);
             let waiter = thread::spawn(move || wait([future], when));
             job.fail(Error::Cancelled);
             assert_eq!(outcomes(waiter.join().unwrap().done), [Err(Error::Cancelled)]);
@@ -205,7 +206,7 @@ fn i5_a_wait_that_is_over_by_time_leaves_the_futures_alone() {
                 (usize::from(when != FirstCompleted), 1),
                 "{when:?}, {limit:?}"
             );
-            assert!(!not_done[0].cancelled());
+            assert!(!not_done[0].is_cancelled());
             waiting.complete(Ok(7)).unwrap();
             assert_eq!(outcomes(not_done), [Ok(7)]);
         }

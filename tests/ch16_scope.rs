@@ -128,7 +128,7 @@ fn a_body_that_panics_cancels_what_has_not_started_and_its_panic_goes_on() {
                     ran.fetch_add(1, SeqCst);
                     quiet_panic("and so does a task")
                 });
-                until("the first task has begun", || running.running());
+                until("the first task has begun", || running.is_running());
                 let queued = pool.spawn(|| ran.fetch_add(100, SeqCst));
                 queued.add_done_callback(|outcome| {
                     cancelled.lock().unwrap().push(outcome.clone());
@@ -155,7 +155,7 @@ fn after_a_body_that_panicked_running_tasks_spawn_in_vain() {
                     *late.lock().unwrap() = Some(inner.spawn(|| 1).result());
                     drop(inner);
                 });
-                until("the task has begun", || running.running());
+                until("the task has begun", || running.is_running());
                 pool.spawn(|| ()).add_done_callback(|_| gate.close()); // cancelled: the body is over
                 quiet_panic("the body")
             })
@@ -218,7 +218,7 @@ fn a_failure_of_a_task_that_its_waiter_ran_counts_as_well() {
                     let inner = pool.clone();
                     drop(pool.spawn(move || {
                         let task = inner.spawn(|| -> () { quiet_panic("unread") });
-                        task.wait_until(None); // runs it, and does not look
+                        task.wait(); // runs it, and does not look
                     }));
                 })
             });
@@ -234,7 +234,7 @@ fn a_handle_that_outlives_its_scope_spawns_in_vain() {
         let ran = AtomicUsize::new(0);
         let handle = scope(1, Scope::clone);
         let late = handle.spawn(|| ran.fetch_add(1, SeqCst));
-        assert!(late.done());
+        assert!(late.is_done());
         assert_eq!(late.result(), Err(Error::ShutDown));
         assert_eq!(ran.load(SeqCst), 0);
     });
@@ -254,7 +254,9 @@ fn a_thread_from_outside_spawns_against_the_end_and_every_future_ends() {
                     let futures: Vec<_> = iter::repeat_with(spawn).take(20).collect();
                     futures
                         .into_iter()
-                        .filter(|task| task.wait_until(None) && !task.failed())
+                        .filter(|task| {
+                            task.wait_timeout(std::time::Duration::MAX) && !task.is_failed()
+                        })
                         .count()
                 });
                 scope(2, |pool| {
@@ -341,7 +343,7 @@ fn the_worker_outlives_results_and_callbacks_that_panic() {
                     bad // nobody is left to take it: the worker drops it
                 });
                 first.add_done_callback(|_| quiet_panic("a callback"));
-                until("the task has begun", || first.running());
+                until("the task has begun", || first.is_running());
                 drop(first);
                 gate.close();
                 assert_eq!(pool.spawn(|| 1).result(), Ok(1));
@@ -476,7 +478,7 @@ fn try_1_a_future_that_leaves_its_scope_is_done() {
         for workers in [1, 2] {
             for _ in 0..200 {
                 let future = scope(workers, |pool| pool.spawn(|| 1));
-                assert!(future.done());
+                assert!(future.is_done());
                 assert_eq!(future.result(), Ok(1));
             }
         }

@@ -30,7 +30,7 @@ fn blocked() -> (Arc<ThreadPool>, Gate, Future<'static, ()>) {
     let (pool, gate) = (pool(1), Gate::default());
     let passing = gate.clone();
     let running = pool.spawn(move || passing.pass());
-    until("the task has begun", || running.running());
+    until("the task has begun", || running.is_running());
     (pool, gate, running)
 }
 
@@ -140,7 +140,7 @@ fn a_chunk_with_an_outcome_too_few_or_too_many_fails_each_of_its_items() {
         for wrong in [0, 1, 3] {
             let outcomes = map_chunked(size(2), 0..4, |_| pool.spawn(move || vec![Ok(7); wrong]));
             let reason = format!("{wrong} outcomes for 2 inputs");
-            assert!(outcomes.eq(vec![Err(Error::Refused { reason }); 4]));
+            assert!(outcomes.eq(vec![Err(Error::Refused { reason: reason.into() }); 4]));
         }
     });
 }

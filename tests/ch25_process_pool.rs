@@ -14,7 +14,7 @@ mod ch25_process_pool {
 use ch25_process_pool::plays::{self, Gate, at_gate};
 use ch25_process_pool::rogue::{self, Deed, Parcel, Trap};
 use concurrent_explained::ch25_process_pool::Builder;
-use concurrent_explained::{Error, Future, ProcessPool, Tasks, worker_mark};
+use concurrent_explained::{Error, Future, Overrun, ProcessPool, Tasks, worker_mark};
 use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -310,7 +310,8 @@ fn a_limit_of_the_pool_or_of_the_call_ends_the_task_by_name_and_is_no_death() {
         let (short, long) = (Duration::from_millis(60), Duration::from_secs(3600));
         let hang = || deed(Deed::Hangs);
         let pool = pool(2).limit(short).max_deaths(1).build().unwrap();
-        let overrun = |limit| Err(Error::TimedOut { task: "commit".to_owned(), limit });
+        let overrun =
+            |limit| Err(Error::TimedOut(Box::new(Overrun { task: "commit".to_owned(), limit })));
         assert_eq!(pool.submit(commit, hang()).result(), overrun(short));
         assert_eq!(pool.call::<_, ()>("commit", hang()).result(), overrun(short));
         let shorter = Duration::from_millis(5);
@@ -356,9 +357,12 @@ fn a_limit_holds_for_a_worker_that_never_reads_a_large_argument() {
         let pool = foreign("printf '\\036ready 1 {}\\n'; exec sleep 1000").build().unwrap();
         let limit = Duration::from_millis(50);
         let future = pool.call_within::<_, u64>(Some(limit), "square", "x".repeat(rogue::MIB));
-        assert_eq!(future.result(), Err(Error::TimedOut { task: "square".to_owned(), limit }));
+        assert_eq!(
+            future.result(),
+            Err(Error::TimedOut(Box::new(Overrun { task: "square".to_owned(), limit })))
+        );
         let future = pool.call::<_, u64>("square", "x".repeat(rogue::MIB));
-        until("it is given to the worker", || future.running());
+        until("it is given to the worker", || future.is_running());
         assert!(future.kill());
         assert_eq!(future.result(), Err(Error::Cancelled), "it had not begun");
         pool.kill();
@@ -377,10 +381,10 @@ fn kill_stops_a_running_task_and_its_process_for_good() {
         let pending = pool.submit(square, 4);
         let _guest = gate.arrival();
         let pids = pool.pids();
-        assert!(runs.running() && !runs.cancel());
-        assert!(pending.kill() && pending.cancelled() && pending.kill());
+        assert!(runs.is_running() && !runs.cancel());
+        assert!(pending.kill() && pending.is_cancelled() && pending.kill());
         assert!(runs.kill());
-        assert_eq!(runs.result(), Err(Error::Killed { task: "at_gate".to_owned() }));
+        assert_eq!(runs.result(), Err(Error::Killed { task: "at_gate".into() }));
         assert_eq!(waits.result(), Ok(9));
         let done = pool.submit(square, 5);
         assert!(done.wait_timeout(Duration::MAX) && !done.kill());
@@ -426,7 +430,7 @@ fn a_pool_is_killed_before_it_started_while_it_runs_and_when_it_is_broken() {
         busy.kill();
         assert!(pids.len() == 2 && !pids.into_iter().any(is_alive));
         for outcome in results(running) {
-            assert_eq!(outcome, Err(Error::Killed { task: "at_gate".to_owned() }));
+            assert_eq!(outcome, Err(Error::Killed { task: "at_gate".into() }));
         }
         assert!(results(queued).iter().all(|outcome| *outcome == Err(Error::Cancelled)));
 
@@ -560,9 +564,11 @@ fn a_call_runs_when_a_worker_has_it_and_can_be_cancelled_until_then() {
         let running: Vec<_> = (0..2).map(|_| pool.submit(at_gate, gate.path())).collect();
         let guests = [gate.arrival(), gate.arrival()];
         let queued: Vec<_> = (0..5).map(|n| pool.submit(square, n)).collect();
-        assert!(running.iter().all(|future| future.running() && !future.cancel()));
+        assert!(running.iter().all(|future| future.is_running() && !future.cancel()));
         assert!(
-            queued.iter().all(|future| !future.running() && future.cancel() && future.cancelled())
+            queued
+                .iter()
+                .all(|future| !future.is_running() && future.cancel() && future.is_cancelled())
         );
         drop(guests);
         pool.shutdown(); // with nothing but cancelled calls in the queue
@@ -579,7 +585,7 @@ fn quick_calls_behind_a_slow_one_are_done_elsewhere() {
             let slow = pool.submit(at_gate, gate.path());
             quick.extend((300..600).map(|n| pool.submit(square, n)));
             assert_eq!(results(quick), (0..600).map(|n| Ok(n * n)).collect::<Vec<_>>());
-            assert!(slow.running());
+            assert!(slow.is_running());
             drop(gate.arrival());
             assert!(slow.result().is_ok());
         }
@@ -594,8 +600,8 @@ fn quick_calls_behind_a_slow_one_can_be_cancelled_again() {
         let slow = pool.submit(at_gate, gate.path());
         let behind: Vec<_> = (0..50).map(|n| pool.submit(square, n)).collect();
         let guest = gate.arrival();
-        until("they are back", || behind.iter().all(|future| !future.running()));
-        assert!(behind.iter().all(Future::cancel) && slow.running());
+        until("they are back", || behind.iter().all(|future| !future.is_running()));
+        assert!(behind.iter().all(Future::cancel) && slow.is_running());
         drop(guest);
         assert!(slow.result().is_ok() && results(quick).iter().all(Result::is_ok));
     });
@@ -605,7 +611,7 @@ fn quick_calls_behind_a_slow_one_can_be_cancelled_again() {
 
 fn cause_of<T: std::fmt::Debug>(outcome: Result<T, Error>) -> String {
     let Err(Error::Broken { cause }) = outcome else { panic!("not broken: {outcome:?}") };
-    cause
+    cause.into()
 }
 
 // CPython: ProcessPoolExecutorTest::test_failed_worker_replacement_breaks_pool
@@ -888,7 +894,7 @@ fn shutdown_now_cancels_what_no_worker_has_begun_and_a_later_shutdown_does_not_r
         let guest = gate.arrival();
         thread::scope(|scope| {
             scope.spawn(|| pool.shutdown_now());
-            until("it is closed", || pool.submit(square, 1).done());
+            until("it is closed", || pool.submit(square, 1).is_done());
             scope.spawn(|| pool.shutdown());
             assert!(results(behind).iter().all(|outcome| *outcome == Err(Error::Cancelled)));
             drop(guest);
@@ -909,11 +915,11 @@ fn every_caller_of_shutdown_waits_until_all_is_over() {
             for _ in 0..3 {
                 scope.spawn(|| {
                     pool.shutdown();
-                    assert!(slow.done() && pool.pids().is_empty());
+                    assert!(slow.is_done() && pool.pids().is_empty());
                     *back.lock().unwrap() += 1;
                 });
             }
-            until("it is closed", || pool.submit(square, 1).done());
+            until("it is closed", || pool.submit(square, 1).is_done());
             assert_eq!(*back.lock().unwrap(), 0);
             drop(guest);
         });

@@ -18,7 +18,7 @@ use std::thread;
 use std::time::Duration;
 
 use alone::{alone, children, count, state};
-use concurrent_explained::ch10_future::contain;
+use concurrent_explained::ch09_outcome::catch;
 use concurrent_explained::ch19_wire::{Decoded, Reader};
 use concurrent_explained::{
     Error, Executor, Future, ProcessPool, ReturnWhen, Tasks, ThreadPool, Wire,
@@ -338,8 +338,10 @@ fn cancelled_before_it_starts_a_task_never_runs<P: Pool>() {
     let guest = busy.guest();
     let [cancelled, later] =
         [never.number(), busy.number()].map(|door| pool.submit(stand_at, door));
-    assert!(!cancelled.done() && !cancelled.running());
-    assert!(cancelled.cancel() && cancelled.cancel() && cancelled.cancelled() && cancelled.done());
+    assert!(!cancelled.is_done() && !cancelled.is_running());
+    assert!(
+        cancelled.cancel() && cancelled.cancel() && cancelled.is_cancelled() && cancelled.is_done()
+    );
     guest.pass();
     busy.guest().pass();
     assert!(running.result().is_ok() && later.result().is_ok());
@@ -352,8 +354,8 @@ fn cancel_is_refused_while_the_task_runs<P: Pool>() {
     let (pool, door) = (P::new(1).unwrap(), Door::new());
     let future = pool.submit(stand_at, door.number());
     let guest = door.guest();
-    assert!(future.running() && !future.done());
-    assert!(!future.cancel() && !future.cancelled() && future.running());
+    assert!(future.is_running() && !future.is_done());
+    assert!(!future.cancel() && !future.is_cancelled() && future.is_running());
     let pid = guest.pid;
     guest.pass();
     assert_eq!(future.result(), Ok(pid));
@@ -399,7 +401,7 @@ impl Busy {
     }
 
     fn is_over(&self) -> bool {
-        self.0.done() && self.1.iter().all(Future::done)
+        self.0.is_done() && self.1.iter().all(Future::is_done)
     }
 }
 
@@ -679,7 +681,7 @@ impl Here {
         let (promise, future) = promise();
         let outcome = match self.closed.get() {
             Some(()) => Err(Error::ShutDown),
-            None => contain(work),
+            None => catch(work),
         };
         promise.complete(outcome).unwrap_or_else(|_| unreachable!("nobody can cancel it yet"));
         future

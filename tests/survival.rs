@@ -29,7 +29,7 @@ use alone::{
 use alone::{say, signal, state};
 use concurrent_explained::ch19_wire::{Decoded, Reader, to_line};
 use concurrent_explained::ch25_process_pool::Builder;
-use concurrent_explained::{Error, Future, ProcessPool, Tasks, Wire, as_completed};
+use concurrent_explained::{Error, Future, Overrun, ProcessPool, Tasks, Wire, as_completed};
 use door::{Door, Guest, stand_at};
 use support::{process_until as until, process_watchdog as watchdog};
 
@@ -349,7 +349,7 @@ fn a_detached_pool_goes_on_and_then_goes() {
             pool.detach();
             assert_eq!(pool.submit(square, 8).result(), Err(Error::ShutDown));
             drop(pool);
-            assert!(running.running());
+            assert!(running.is_running());
             guest.pass();
             assert!(running.result().is_ok());
             assert_eq!(queued.result(), Ok(49));
@@ -691,7 +691,10 @@ fn a_worker_that_never_reads_is_stopped_in_every_way_a_pool_has() {
         leaves_nothing(|| {
             let pool = deaf().limit(limit).build().unwrap();
             let outcome = pool.call::<_, u64>("never", large()).result();
-            assert_eq!(outcome, Err(Error::TimedOut { task: "never".into(), limit }));
+            assert_eq!(
+                outcome,
+                Err(Error::TimedOut(Box::new(Overrun { task: "never".into(), limit })))
+            );
             let outcome = pool.call::<_, u64>("never", 1_u64).result();
             assert!(
                 matches!(outcome, Err(Error::TimedOut { .. })),
@@ -702,7 +705,7 @@ fn a_worker_that_never_reads_is_stopped_in_every_way_a_pool_has() {
             let pool = deaf().build().unwrap();
             let (stuck, behind) =
                 (pool.call::<_, u64>("never", large()), pool.call::<_, u64>("never", large()));
-            until("the first is given to the worker", || stuck.running());
+            until("the first is given to the worker", || stuck.is_running());
             assert!(behind.cancel() && !stuck.cancel() && stuck.kill());
             // Its request is not wholly in the pipe, so it was not begun: either word is true.
             assert!(matches!(stuck.result(), Err(Error::Killed { .. } | Error::Cancelled)));
@@ -711,7 +714,7 @@ fn a_worker_that_never_reads_is_stopped_in_every_way_a_pool_has() {
         leaves_nothing(|| {
             let pool = deaf().build().unwrap();
             let futures = [large(), large()].map(|large| pool.call::<_, u64>("never", large));
-            until("the first is given to the worker", || futures[0].running());
+            until("the first is given to the worker", || futures[0].is_running());
             pool.kill();
             assert!(futures.into_iter().all(|future| future.result().is_err()));
         });
@@ -730,7 +733,7 @@ fn a_pool_of_one_whose_reader_is_held_up_fills_its_pipe_and_goes_on() {
             let futures: Vec<_> =
                 (0..4).map(|n| pool.submit(echo, n.to_string().repeat(MIB))).collect();
             let guest = door.guest();
-            assert!(!first.done(), "its callback has not returned");
+            assert!(!first.is_done(), "its callback has not returned");
             guest.pass();
             for (n, future) in futures.into_iter().enumerate() {
                 assert_eq!(future.result(), Ok(n.to_string().repeat(MIB)));

@@ -1,261 +1,284 @@
-//! The state machine between the one who works and the one who reads.
+//! The state machine between the thread that works and the thread that reads.
 
-use super::error::{Error, contain, report};
+// Part of concurrent-explained, MIT OR Apache-2.0.
+
+use super::super::ch09_outcome::{Error, catch, report};
+use super::state::{Callback, Phase, Stage, State};
+use super::{Source, Watcher, later};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-use std::time::Instant;
-use std::{fmt, mem, thread};
+use std::time::{Duration, Instant};
+use std::{fmt, thread};
 
-/// Somebody who waits for many tasks at once.
-pub trait Watcher: Send + Sync {
-    /// The task watched under `key` is done. Called with no lock of the task held.
-    fn done(&self, key: usize);
-}
-
-/// How often a reader looks again before it sleeps: being put to sleep and woken costs far more.
+/// How often a reader looks again before it sleeps: a look costs about as much as a yield, to be put
+/// to sleep and woken a hundred times that.
 const LOOKS: u32 = 20;
 
-type Callback<'env, T> = Box<dyn FnOnce(&Result<T, Error>) + Send + 'env>;
-
-/// Where the outcome of one task appears.
-pub struct Slot<'env, T> {
-    state: Mutex<State<'env, T>>,
+/// The state machine: first the work `W`, then the outcome, under one mutex.
+pub struct Slot<'env, S, W, T> {
+    /// What stands behind it.
+    pub source: S,
+    state: Mutex<State<'env, W, T>>,
+    /// "The outcome is there."
     news: Condvar,
 }
 
-type Held<'a, 'env, T> = MutexGuard<'a, State<'env, T>>;
+type Guard<'a, 'env, W, T> = MutexGuard<'a, State<'env, W, T>>;
 
-pub(super) struct State<'env, T> {
-    pub(super) stage: Stage<T>,
-    /// In the order of arrival. `finish` empties it.
-    callbacks: Vec<Callback<'env, T>>,
-    /// Told last, under its key.
-    pub(super) watcher: Option<(Arc<dyn Watcher>, usize)>,
-    /// Threads asleep in `finished_by`. Nobody asleep, nobody notified.
-    sleepers: u32,
-    /// A callback or `error` has looked at the outcome.
-    pub(super) seen: bool,
-    /// The future is gone: nobody will take the outcome.
-    deserted: bool,
-}
-
-pub(super) enum Stage<T> {
-    /// Nobody has begun.
-    Pending,
-    /// Somebody has claimed it, and owes an outcome.
-    Running,
-    /// The end is decided, and the outcome is out of here: callbacks look at it. `again`: it was
-    /// here before, and nobody may notice that a late callback has borrowed it.
-    Completing { error: Option<Error>, again: bool },
-    /// Everybody may know.
-    Finished(Result<T, Error>),
-    /// The reader has it.
-    Taken,
-}
-
-impl<T> State<'_, T> {
-    pub(super) fn is_finished(&self) -> bool {
-        matches!(
-            self.stage,
-            Stage::Completing { again: true, .. } | Stage::Finished(_) | Stage::Taken
-        )
+impl<'env, S: Source<W, T>, W, T> Slot<'env, S, W, T> {
+    /// A slot whose work nobody has begun.
+    pub fn new(source: S, work: W) -> Self {
+        Slot { source, state: Mutex::new(State::new(work)), news: Condvar::new() }
     }
 
-    /// The error the task ends with, known as soon as that is decided.
-    pub(super) fn error(&self) -> Option<&Error> {
-        match &self.stage {
-            Stage::Completing { error, .. } => error.as_ref(),
-            Stage::Finished(outcome) => outcome.as_ref().err(),
-            Stage::Pending | Stage::Running | Stage::Taken => None,
-        }
-    }
-
-    pub(super) fn take_outcome(&mut self) -> Option<Result<T, Error>> {
-        match mem::replace(&mut self.stage, Stage::Taken) {
-            Stage::Finished(outcome) => return Some(outcome),
-            earlier => self.stage = earlier,
-        }
-        None
-    }
-
-    fn unread_failure(&self) -> Option<Error> {
-        match &self.stage {
-            Stage::Finished(Err(error)) if error.is_failure() && !self.seen => Some(error.clone()),
-            _ => None,
-        }
-    }
-}
-
-impl<T> Default for Slot<'_, T> {
-    fn default() -> Self {
-        let (stage, callbacks) = (Stage::Pending, Vec::new());
-        let state =
-            State { stage, callbacks, watcher: None, sleepers: 0, seen: false, deserted: false };
-        Slot { state: Mutex::new(state), news: Condvar::new() }
-    }
-}
-
-impl<'env, T> Slot<'env, T> {
-    pub(super) fn state(&self) -> Held<'_, 'env, T> {
+    fn lock(&self) -> Guard<'_, 'env, W, T> {
         self.state.lock().unwrap()
     }
 
-    /// `Pending` → `Running`, for one caller only (I1): whoever gets `true` owes the slot an
-    /// outcome.
-    pub fn claim(&self) -> bool {
-        self.advance(Stage::Running)
-    }
-
-    fn advance(&self, next: Stage<T>) -> bool {
-        match &mut self.state().stage {
-            stage @ Stage::Pending => *stage = next,
-            _ => return false,
-        }
-        true
+    /// `Pending` → `Running`, for one caller only (I1): with the work it takes the duty to
+    /// [`complete`](Slot::complete) or to [`hand_back`](Slot::hand_back).
+    pub fn claim(&self) -> Option<W> {
+        self.lock().take_work(Stage::Running)
     }
 
     /// `Running` → `Pending`: the claimer has not begun after all, and never will.
-    pub fn hand_back(&self) {
-        if let stage @ Stage::Running = &mut self.state().stage {
-            *stage = Stage::Pending;
+    pub fn hand_back(&self, work: W) {
+        let mut state = self.lock();
+        if let Stage::Running = state.stage {
+            state.stage = Stage::Pending(work);
         }
     }
 
-    /// `Pending` → `Finished` with `error`, past `Running`: nobody begins any more, so `drop_work`
-    /// may drop it.
-    pub(super) fn end_unrun(&self, error: Error, drop_work: impl FnOnce()) {
-        if self.advance(Stage::Completing { error: Some(error.clone()), again: false }) {
-            report("the drop of unrun work", contain(drop_work));
-            self.finish(self.state(), Err(error), None);
+    /// Does the work here, unless somebody has claimed or cancelled it before. For `last` see
+    /// [`Slot::complete`].
+    pub fn run(&self, last: &dyn Fn()) {
+        match self.claim() {
+            Some(work) => self.complete(self.source.run(work), last),
+            None => last(),
         }
     }
 
-    /// Ends a claimed task; one that is not running stays as it is (I2). `before_news` is called
-    /// after the callbacks, before anybody can see the outcome.
+    /// `Running` → `Finished`. A slot that is not running stays as it is (I2).
+    ///
+    /// `last` is called once, when no callback and no drop of this task is left to run on this
+    /// thread, and before anybody can see the outcome. It runs under the slot's lock: it may note
+    /// that this thread is free, and must not touch a future.
     ///
     /// # Wakes
     /// Everyone who waits for the task. The callbacks run here.
-    pub fn complete(&self, outcome: Result<T, Error>, before_news: Option<&dyn Fn()>) {
-        let state = self.state();
-        if matches!(state.stage, Stage::Running) {
-            self.finish(state, outcome, before_news);
+    pub fn complete(&self, outcome: Result<T, Error>, last: &dyn Fn()) {
+        let state = self.lock();
+        if let Stage::Running = state.stage {
+            return self.finish(state, outcome, last);
+        }
+        drop(state);
+        report("the drop of a result", catch(|| drop(outcome)));
+        last();
+    }
+
+    /// `Pending` → `Finished` with `error`, past `Running`: the work is dropped here and has not
+    /// run. A slot that is not pending stays as it is.
+    ///
+    /// # Wakes
+    /// Everyone who waits for the task. The callbacks run here.
+    pub fn fail(&self, error: Error) {
+        let ending = Stage::Completing(Some(Box::new(error.clone())));
+        let work = self.lock().take_work(ending);
+        if let Some(work) = work {
+            report("the drop of unrun work", catch(|| drop(work)));
+            self.finish(self.lock(), Err(error), &|| ());
         }
     }
 
     fn finish<'a>(
         &'a self,
-        mut state: Held<'a, 'env, T>,
+        mut state: Guard<'a, 'env, W, T>,
         outcome: Result<T, Error>,
-        tell: Option<&dyn Fn()>,
+        last: &dyn Fn(),
     ) {
-        let again = state.is_finished();
-        // Without a reader there is no news, but an outcome to be dropped: then that comes first.
-        let after_drop = tell.filter(|_| state.deserted);
-        let mut before_news = tell.filter(|_| !state.deserted);
-        // A callback may be added while others run: the list is read until it has none. The look that
-        // finds none and the step to `Finished` are one critical section, so none joins a list that
-        // nobody reads again (I3).
-        while !state.callbacks.is_empty() || before_news.is_some() {
-            state.stage = Stage::Completing { error: outcome.as_ref().err().cloned(), again };
-            let callbacks = mem::take(&mut state.callbacks);
-            state.seen |= !callbacks.is_empty();
+        // (I3) A callback may be added while others run: the list is read until it has none. The
+        // look that finds none and the step to `Finished` are one critical section, so none joins a
+        // list that nobody reads again.
+        while let Some(callbacks) = state.take_callbacks() {
+            state.stage = Stage::Completing(outcome.as_ref().err().cloned().map(Box::new));
+            state.seen = true;
             drop(state);
-            for callback in callbacks {
-                report("a done callback", contain(|| callback(&outcome)));
-            }
-            before_news.take().inspect(|tell| tell());
-            state = self.state();
+            later::run_callbacks(|| {
+                for callback in callbacks {
+                    report("a done callback", catch(|| callback(&outcome)));
+                }
+            });
+            state = self.lock();
         }
-        state.stage = Stage::Finished(outcome);
-        let (sleepers, deserted, watcher) = (state.sleepers, state.deserted, state.watcher.take());
+        if state.reader_dropped {
+            // No callback can come any more, but the drop of the outcome is foreign code too.
+            self.discard(state, outcome);
+            state = self.lock();
+        } else {
+            state.stage = Stage::Finished(outcome);
+        }
+        last();
+        state.published = true;
+        let (sleepers, listeners) = (state.sleepers, state.listeners.take());
         drop(state);
         if sleepers > 0 {
             self.news.notify_all();
         }
-        if let Some((watcher, key)) = watcher {
-            report("a watcher", contain(move || watcher.done(key)));
+        if let Some((watcher, key)) = listeners.and_then(|listeners| listeners.watcher) {
+            report("a watcher", catch(|| watcher.done(key)));
         }
-        if deserted {
-            self.desert(); // the future went first, and left this to us
-        }
-        after_drop.inspect(|tell| tell());
     }
 
-    /// Waits for the end, until `deadline`.
-    pub(super) fn finished_by(&self, deadline: Option<Instant>) -> Held<'_, 'env, T> {
-        let mut state = self.state();
-        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        for _ in 0..LOOKS {
-            if state.is_finished() || left.is_some_and(|left| left.is_zero()) {
-                return state;
+    /// Ends what nobody will take: a failure is reported, once (I5), a value dropped.
+    fn discard(&self, mut state: Guard<'_, 'env, W, T>, outcome: Result<T, Error>) {
+        match outcome {
+            Err(error) if error.is_failure() && !state.seen => {
+                state.stage = Stage::Finished(Err(error.clone())); // unread, and it stays so
+                drop(state);
+                report("a task that nobody read", Err(error));
             }
-            drop(state);
-            thread::yield_now();
-            state = self.state();
+            outcome => {
+                state.stage = Stage::Taken;
+                drop(state);
+                report("the drop of a result", catch(|| drop(outcome)));
+            }
         }
-        state.sleepers += 1;
-        let unfinished = |state: &mut State<'_, T>| !state.is_finished();
-        state = match left {
-            None => self.news.wait_while(state, unfinished).unwrap(),
-            Some(left) => self.news.wait_timeout_while(state, left, unfinished).unwrap().0,
-        };
-        state.sleepers -= 1;
+    }
+
+    /// Waits until everybody may know the outcome, or until `deadline`.
+    fn finished_by(&self, deadline: Option<Instant>) -> Guard<'_, 'env, W, T> {
+        let mut state = self.lock();
+        let mut looks = 0;
+        while !state.published {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if left == Some(Duration::ZERO) {
+                break;
+            }
+            if looks < LOOKS {
+                looks += 1;
+                drop(state);
+                later::run_put_off(); // it may be what this callback waits for (I6)
+                thread::yield_now();
+                state = self.lock();
+                continue;
+            }
+            state.sleepers += 1;
+            state = match left {
+                None => self.news.wait(state).unwrap(),
+                Some(left) => self.news.wait_timeout(state, left).unwrap().0,
+            };
+            state.sleepers -= 1;
+        }
         state
     }
 
-    pub(super) fn add_callback(&self, callback: Callback<'env, T>) {
-        let mut state = self.state();
-        state.callbacks.push(callback);
-        // The end once more, for the one who came late. Nobody can take the outcome meanwhile: that
-        // needs the future as a whole, and this call borrows it.
-        if let Some(outcome) = state.take_outcome() {
-            self.finish(state, outcome, None);
+    pub(super) fn has_callbacks(&self) -> bool {
+        self.lock().listeners.is_some()
+    }
+
+    /// True once the task has ended and no failure of it is left unread.
+    pub fn is_accounted_for(&self) -> bool {
+        self.lock().is_accounted_for()
+    }
+
+    /// True if the work is surely gone: begun, done or cancelled. Never blocks.
+    pub fn is_stale(&self) -> bool {
+        self.state.try_lock().is_ok_and(|state| state.phase() != Phase::Pending)
+    }
+}
+
+/// What a future asks of its slot, whatever the work and its source are.
+pub(super) trait Reading<'env, T>: Send + Sync {
+    fn help_unless(&self, deadline: Option<Instant>);
+    fn wait_by(&self, deadline: Option<Instant>) -> bool;
+    fn take_by(&self, deadline: Option<Instant>) -> Option<Result<T, Error>>;
+    fn phase(&self) -> Phase;
+    fn error(&self) -> Option<Error>;
+    fn cancel(&self);
+    fn interrupt(&self) -> bool;
+    fn add_callback(&self, callback: Callback<'env, T>);
+    fn watch(&self, watcher: Arc<dyn Watcher>, key: usize) -> bool;
+    fn unwatch(&self, watcher: &Arc<dyn Watcher>);
+    fn reader_dropped(&self);
+}
+
+impl<'env, S: Source<W, T>, W: Send, T: Send> Reading<'env, T> for Slot<'env, S, W, T> {
+    fn help_unless(&self, deadline: Option<Instant>) {
+        if deadline.is_none() {
+            self.source.help(&|| self.run(&|| ()));
         }
     }
 
-    pub(super) fn watch(&self, watcher: Arc<dyn Watcher>, key: usize) -> bool {
-        let mut state = self.state();
-        if state.is_finished() {
+    fn wait_by(&self, deadline: Option<Instant>) -> bool {
+        self.help_unless(deadline);
+        self.finished_by(deadline).published
+    }
+
+    fn take_by(&self, deadline: Option<Instant>) -> Option<Result<T, Error>> {
+        self.help_unless(deadline);
+        self.finished_by(deadline).take_outcome()
+    }
+
+    fn phase(&self) -> Phase {
+        self.lock().phase()
+    }
+
+    fn error(&self) -> Option<Error> {
+        let mut state = self.lock();
+        let error = if state.published { state.error().cloned() } else { None };
+        state.seen |= error.is_some();
+        error
+    }
+
+    fn cancel(&self) {
+        self.fail(Error::Cancelled);
+    }
+
+    fn interrupt(&self) -> bool {
+        self.source.interrupt()
+    }
+
+    fn add_callback(&self, callback: Callback<'env, T>) {
+        let mut state = self.lock();
+        state.listeners.get_or_insert_default().callbacks.push(callback);
+        // The end once more, for the callback that came late. Nobody can take the outcome meanwhile:
+        // that needs the future as a whole, and this call borrows it.
+        if let Some(outcome) = state.take_outcome() {
+            self.finish(state, outcome, &|| ());
+        }
+    }
+
+    fn watch(&self, watcher: Arc<dyn Watcher>, key: usize) -> bool {
+        let mut state = self.lock();
+        if state.published {
             return false;
         }
-        let before = state.watcher.replace((watcher, key));
+        let before = state.listeners.get_or_insert_default().watcher.replace((watcher, key));
         drop(state);
         drop(before); // may be the last of it: after the lock
         true
     }
 
-    /// The future is dropped: what is here, or comes later, has no reader.
-    pub(super) fn desert(&self) {
-        let mut state = self.state();
-        state.deserted = true;
-        if let Some(failure) = state.unread_failure() {
-            drop(state);
-            report("a task that nobody read", Err(failure)); // (I5)
-        } else if let Some(outcome) = state.take_outcome() {
-            drop(state);
-            report("the drop of a result", contain(|| drop(outcome))); // a foreign value: after the lock
+    fn unwatch(&self, watcher: &Arc<dyn Watcher>) {
+        // The caller still has `watcher`, so what is dropped under the lock is never the last of it.
+        if let Some(listeners) = &mut self.lock().listeners {
+            listeners.watcher.take_if(|theirs| Arc::ptr_eq(&theirs.0, watcher));
         }
     }
 
-    /// True once the task has ended and no failure of it is left unread.
-    pub fn is_settled(&self) -> bool {
-        let state = self.state();
-        state.is_finished() && state.unread_failure().is_none()
+    fn reader_dropped(&self) {
+        let mut state = self.lock();
+        state.reader_dropped = true;
+        if let Some(outcome) = state.take_outcome() {
+            self.discard(state, outcome);
+        }
     }
 }
 
-impl<T> fmt::Debug for Slot<'_, T> {
+// Plumbing
+
+impl<S, W, T> fmt::Debug for Slot<'_, S, W, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.state();
-        let name = match (&state.stage, state.error()) {
-            (Stage::Pending, _) => "Pending",
-            (Stage::Running, _) => "Running",
-            (Stage::Completing { again: false, .. }, _) => "Completing",
-            (Stage::Taken, _) => "Taken",
-            (_, None) => "Finished",
-            (_, Some(Error::Cancelled)) => "Cancelled",
-            (_, Some(_)) => "Failed",
-        };
-        drop(state);
-        f.write_str(name) // a foreign writer: after the lock
+        let phase = self.state.lock().unwrap().phase();
+        write!(f, "Slot({phase:?})") // a foreign writer: after the lock
     }
 }

@@ -1,6 +1,7 @@
 //! Where jobs wait for a worker: one inbox for all, and a shelf for each.
 
-use super::super::ch10_future::{Error, Job};
+use super::super::ch09_outcome::Error;
+use super::super::ch13_task::Job;
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::{io, mem, thread};
@@ -70,7 +71,7 @@ impl Backlog {
             match start(inbox.started) {
                 Ok(()) => inbox.started += 1,
                 Err(cause) if inbox.started == 0 => {
-                    let cause = format!("no worker could be started: {cause}");
+                    let cause = format!("no worker could be started: {cause}").into();
                     return Err((job, Error::Broken { cause }));
                 }
                 Err(_) => {} // those there are will get to it

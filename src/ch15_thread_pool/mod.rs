@@ -83,7 +83,9 @@
 
 mod backlog;
 
-use super::ch10_future::{Error, Future, Home, contain, report, task};
+use super::ch09_outcome::{Error, catch, report};
+use super::ch10_future::Future;
+use super::ch13_task::{PoolId, task};
 use backlog::Backlog;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -118,7 +120,7 @@ pub struct ThreadPool {
 struct Shared {
     backlog: Backlog,
     /// Each task carries it too: a worker that has settled here may run what it waits for (I4, I5).
-    home: Home,
+    home: PoolId,
     name: String,
     stack_size: Option<usize>,
     initializer: Option<Initializer>,
@@ -269,9 +271,9 @@ impl Shared {
     fn work(&self, me: usize) {
         // Before any foreign code: an initializer that shuts the pool down must not join its own
         // thread.
-        self.home.settle();
+        self.home.enter();
         if let Err(cause) = self.initialize() {
-            let broken = Error::Broken { cause };
+            let broken = Error::Broken { cause: cause.into() };
             report("a worker's initializer", Err(broken.clone()));
             return self.end(broken.clone(), &broken);
         }
@@ -279,9 +281,13 @@ impl Shared {
             // (2), (3) I2: told after the callbacks, which are work, and before the news. Told
             // after the news, the next `spawn` of whoever heard it would find this worker busy and
             // start another.
-            let idle_again = || self.backlog.idle_again();
-            let ran = contain(|| {
-                job.run(counted.then_some(&idle_again));
+            let idle_again = || {
+                if counted {
+                    self.backlog.idle_again();
+                }
+            };
+            let ran = catch(|| {
+                job.run(&idle_again);
                 drop(job); // perhaps the last owner of a result: a foreign drop, and before the next job, not after
             });
             report("the drop of a result", ran);
@@ -290,7 +296,7 @@ impl Shared {
 
     fn initialize(&self) -> Result<(), String> {
         let Some(initializer) = &self.initializer else { return Ok(()) };
-        contain(initializer).unwrap_or_else(|panic| Err(panic.to_string()))
+        catch(initializer).unwrap_or_else(|panic| Err(panic.to_string()))
     }
 
     /// Closes the backlog because of `why`, and ends every job in it with `error`.
@@ -354,7 +360,7 @@ impl Builder {
             .unwrap_or_else(|| format!("ThreadPool-{}", POOLS.fetch_add(1, Ordering::Relaxed)));
         let shared = Shared {
             backlog: Backlog::new(self.workers),
-            home: Home::new(),
+            home: PoolId::new(),
             name,
             stack_size: self.stack_size,
             initializer: self.initializer,

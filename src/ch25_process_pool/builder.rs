@@ -1,6 +1,7 @@
 //! What a process pool is made of.
 
-use super::super::ch10_future::{Error, Home};
+use super::super::ch09_outcome::Error;
+use super::super::ch13_task::PoolId;
 use super::super::ch22_worker::{Tasks, is_unserved_worker, worker_mark};
 use super::{ProcessPool, Shared};
 use std::ffi::OsString;
@@ -133,7 +134,7 @@ impl Builder {
             state: Mutex::default(),
             desks: (0..self.workers).map(|_| Default::default()).collect(),
             all_gone: Condvar::new(),
-            home: Home::new(),
+            home: PoolId::new(),
             tasks: self.tasks,
             last_id: AtomicU64::new(0),
             command,

@@ -1,10 +1,12 @@
 //! One call: what is asked of a worker, and the slot its answer appears in.
 
-use super::super::ch10_future::{Awaited, Error, Slot, contain};
+use super::super::ch09_outcome::{Error, catch};
+use super::super::ch10_future::{Slot, Source};
 use super::super::ch19_wire::Decoded;
 use super::super::ch21_protocol::Request;
 use super::Shared;
 use super::seat::PIPEFUL;
+use std::mem;
 use std::sync::{Mutex, Weak};
 use std::time::Duration;
 
@@ -25,72 +27,70 @@ pub(super) trait Call: Send + Sync {
     fn settle(&self, outcome: Result<&str, Error>);
 }
 
+pub(super) type RemoteSlot<R> = Slot<'static, Remote<R>, String, R>;
+
+/// What stands behind the future of a call. The slot's work is the request, one line, ready to be
+/// written: the id, the task, the argument. A cancellation drops it.
 pub(super) struct Remote<R> {
-    pub(super) slot: Slot<'static, R>,
     pub(super) pool: Weak<Shared>,
     pub(super) id: u64,
-    /// The line, ready to be written: the id, the task, the argument. Kept until the end, as it may have to be sent again.
-    /// Emptied by a cancellation.
-    pub(super) request: Mutex<String>,
+    /// The request while a worker has it: it may have to be sent again.
+    pub(super) claimed: Mutex<String>,
     pub(super) size: usize,
     pub(super) limit: Option<Duration>,
     /// Reads the result.
     pub(super) read: fn(&str) -> Decoded<R>,
 }
 
-impl<R: Send> Call for Remote<R> {
+impl<R: Send> Source<String, R> for Remote<R> {
+    fn interrupt(&self) -> bool {
+        self.pool.upgrade().is_some_and(|pool| pool.kill_call(self.id))
+    }
+}
+
+impl<R: Send> Call for RemoteSlot<R> {
     fn id(&self) -> u64 {
-        self.id
+        self.source.id
     }
 
     fn task(&self) -> String {
-        Request::parse(&self.request.lock().unwrap())
+        Request::parse(&self.source.claimed.lock().unwrap())
             .map_or_else(String::new, |request| request.task.to_owned())
     }
 
     fn limit(&self) -> Option<Duration> {
-        self.limit
+        self.source.limit
     }
 
     fn size(&self) -> usize {
-        self.size
+        self.source.size
     }
 
     fn write_request(&self, lines: &mut String) {
-        lines.push_str(&self.request.lock().unwrap());
+        lines.push_str(&self.source.claimed.lock().unwrap());
     }
 
     fn claim(&self) -> bool {
-        self.slot.claim()
+        let Some(request) = Slot::claim(self) else { return false };
+        *self.source.claimed.lock().unwrap() = request;
+        true
     }
 
     fn hand_back(&self) {
-        self.slot.hand_back();
+        let request = mem::take(&mut *self.source.claimed.lock().unwrap());
+        Slot::hand_back(self, request);
     }
 
     fn settle(&self, outcome: Result<&str, Error>) {
-        let unreadable =
-            |why| Error::Refused { reason: format!("the result of `{}`: {why}", self.task()) };
-        let outcome = outcome.and_then(|result| {
-            contain(|| (self.read)(result).map_err(unreadable)).and_then(|read| read)
-        });
-        if self.size > PIPEFUL {
-            self.drop_work(); // nobody sends it again, and the future may be read much later
+        let Remote { read, size, claimed, .. } = &self.source;
+        let unreadable = |why| Error::Refused {
+            reason: format!("the result of `{}`: {why}", self.task()).into(),
+        };
+        let outcome = outcome
+            .and_then(|result| catch(|| read(result).map_err(unreadable)).and_then(|read| read));
+        if *size > PIPEFUL {
+            *claimed.lock().unwrap() = String::new(); // nobody sends it again, and the future may be read much later
         }
-        self.slot.complete(outcome, None);
-    }
-}
-
-impl<R: Send> Awaited<'static, R> for Remote<R> {
-    fn slot(&self) -> &Slot<'static, R> {
-        &self.slot
-    }
-
-    fn drop_work(&self) {
-        *self.request.lock().unwrap() = String::new();
-    }
-
-    fn kill(&self) -> bool {
-        self.pool.upgrade().is_some_and(|pool| pool.kill_call(self.id))
+        self.complete(outcome, &|| ());
     }
 }

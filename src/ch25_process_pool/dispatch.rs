@@ -1,6 +1,6 @@
 //! Who does something about a call: the pool's own doings, between its users and its keepers.
 
-use super::super::ch10_future::Error;
+use super::super::ch09_outcome::Error;
 use super::Shared;
 use super::call::Call;
 use super::keeper::keep;
@@ -103,7 +103,7 @@ impl Shared {
     }
 
     pub(super) fn break_down(self: &Arc<Self>, cause: String) {
-        let broken = Error::Broken { cause };
+        let broken = Error::Broken { cause: cause.into() };
         let mut state = self.state();
         state.closed = Some(broken.clone());
         self.wind_up(state, Some(broken));

@@ -7,7 +7,7 @@
 //! echo    stderr ──► our stderr  and the last words
 //! ```
 
-use super::super::ch10_future::{Death, contain};
+use super::super::ch09_outcome::{Death, catch};
 use super::Shared;
 use super::reader::{Words, echo};
 use super::seat::Fate;
@@ -35,7 +35,7 @@ type Attendance = Box<dyn FnOnce(&Arc<Shared>) + Send>;
 
 /// The keeper's life: one process after the other, as long as there may be need of one.
 pub(super) fn keep(shared: &Arc<Shared>, me: usize) {
-    shared.home.settle();
+    shared.home.enter();
     while shared.sit_down(me) {
         if let Err(cause) = shared.serve(me) {
             shared.start_failed(me, cause);
@@ -76,7 +76,7 @@ impl Shared {
     /// Why it never got ready.
     fn serve(self: &Arc<Self>, me: usize) -> Result<(), String> {
         let mut command =
-            contain(|| (self.command)()).map_err(|panic| format!("no command: {panic}"))?;
+            catch(|| (self.command)()).map_err(|panic| format!("no command: {panic}"))?;
         command
             .args(&self.arguments)
             .stdin(Stdio::piped())
@@ -107,7 +107,7 @@ impl Shared {
         let start = |role: &str, attendance: Attendance| {
             let shared = self.clone();
             let attendant = thread::Builder::new().name(format!("{role}-{me}")).spawn(move || {
-                shared.home.settle();
+                shared.home.enter();
                 attendance(&shared);
             });
             let no_thread = |error| Fate::Unfit(format!("no thread for its pipes: {error}"));

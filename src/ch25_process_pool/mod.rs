@@ -99,7 +99,9 @@ mod state;
 
 pub use builder::Builder;
 
-use super::ch10_future::{Error, Future, Home, Slot, contain, promise};
+use super::ch09_outcome::{Error, catch};
+use super::ch10_future::{Future, Slot, promise};
+use super::ch13_task::PoolId;
 use super::ch19_wire::{Decoded, Wire, from_line, to_line};
 use super::ch21_protocol::{EACH, LIMIT, Request, is_task_name};
 use super::ch22_worker::Tasks;
@@ -129,7 +131,7 @@ struct Shared {
     desks: Box<[Desk]>,
     /// Whoever shuts down sleeps here, until the last keeper goes.
     all_gone: Condvar,
-    home: Home,
+    home: PoolId,
     tasks: Tasks,
     last_id: AtomicU64,
     command: Box<dyn Fn() -> Command + Send + Sync>,
@@ -210,7 +212,7 @@ impl ProcessPool {
         R: Wire + Send + 'static,
     {
         let read = |line: &str| {
-            let panicked = |message| Error::Panicked { message };
+            let panicked = |message: String| Error::Panicked { message: message.into() };
             let items: Vec<Result<R, String>> = from_line(line)?;
             Ok(items.into_iter().map(|item| item.map_err(panicked)).collect())
         };
@@ -269,7 +271,7 @@ impl ProcessPool {
         A: Wire,
         R: Send + 'static,
     {
-        let argument = match contain(|| to_line(&argument)) {
+        let argument = match catch(|| to_line(&argument)) {
             Ok(argument) => argument,
             Err(panic) => return failed(panic),
         };
@@ -280,9 +282,9 @@ impl ProcessPool {
         if size > most {
             return failed(refusal(format!("a request of {size} bytes, over the limit of {most}")));
         }
-        let (slot, pool) = (Slot::default(), Arc::downgrade(&self.shared));
-        let call =
-            Arc::new(Remote { slot, pool, id, request: Mutex::new(request), size, limit, read });
+        let pool = Arc::downgrade(&self.shared);
+        let remote = Remote { pool, id, claimed: Mutex::default(), size, limit, read };
+        let call = Arc::new(Slot::new(remote, request));
         let future = Future::new(call.clone());
         self.shared.submit(call);
         future
@@ -347,7 +349,7 @@ fn failed<R: Send + 'static>(error: Error) -> Future<'static, R> {
 }
 
 fn refusal(reason: String) -> Error {
-    Error::Refused { reason }
+    Error::Refused { reason: reason.into() }
 }
 
 impl fmt::Debug for ProcessPool {

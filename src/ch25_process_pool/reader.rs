@@ -1,6 +1,6 @@
 //! The threads at a worker's two outputs.
 
-use super::super::ch10_future::Error;
+use super::super::ch09_outcome::Error;
 use super::super::ch19_wire::{Decoded, Ignored, Reader, Wire, entries, from_line};
 use super::super::ch21_protocol::{ErrKind, Incoming, Lines, Message, VERSION};
 use super::Shared;
@@ -170,8 +170,8 @@ impl Shared {
                 self.settle(state, settled);
                 return Ok(());
             }
-            Err((ErrKind::Panicked, message)) => Err(Error::Panicked { message }),
-            Err((_, reason)) => Err(Error::Refused { reason }),
+            Err((ErrKind::Panicked, message)) => Err(Error::Panicked { message: message.into() }),
+            Err((_, reason)) => Err(Error::Refused { reason: reason.into() }),
             Ok(result) => Ok(result),
         };
         let call = state.answered(me, id)?;

@@ -1,6 +1,6 @@
 //! What the pool knows, and every decision it takes: no input, no output, no waiting. All of it under one lock.
 
-use super::super::ch10_future::{Death, Error};
+use super::super::ch09_outcome::{Death, Error, Overrun};
 use super::call::Call;
 use super::seat::{Fate, PIPE_TIME, PIPEFUL, Seat};
 use std::collections::VecDeque;
@@ -172,10 +172,10 @@ impl State {
             let begun = seat.flights.len() > seat.unsent;
             let error = match seat.fate {
                 Some(Fate::TimedOut(id, limit)) if id == first.id() => {
-                    Some(Error::TimedOut { task, limit })
+                    Some(Error::TimedOut(Box::new(Overrun { task, limit })))
                 }
                 Some(Fate::Killed) if begun && seat.condemned.contains(&first.id()) => {
-                    Some(Error::Killed { task })
+                    Some(Error::Killed { task: task.into() })
                 }
                 Some(Fate::Gone(_) | Fate::Unfit(_)) if begun => Some(Error::Died(Box::new(death))),
                 _ => None,

@@ -6,8 +6,8 @@ type Tasks = (Vec<Arc<dyn Job>>, Vec<Number>);
 
 /// Tasks at the home of this thread that nobody else will ever start.
 fn unstarted(count: usize) -> Tasks {
-    let home = Home::new();
-    home.settle();
+    let home = PoolId::new();
+    home.enter();
     let (jobs, futures): Tasks = (0..count).map(|n| task(home, move || n)).unzip();
     (jobs, futures)
 }
@@ -28,7 +28,7 @@ fn i7_a_worker_that_waits_does_the_work_itself() {
         let (jobs, futures) = unstarted(3);
         let mut news = as_completed(futures);
         for n in 0..3 {
-            let begun = jobs.iter().filter(|job| job.is_settled()).count();
+            let begun = jobs.iter().filter(|job| job.is_accounted_for()).count();
             assert_eq!(begun, n, "one at a time, when it is asked for");
             assert_eq!(news.next().unwrap().result(), Ok(n));
         }
@@ -54,8 +54,8 @@ fn i7_a_worker_with_a_limit_does_no_work() {
 fn i7_a_worker_begins_what_it_can_before_it_sleeps() {
     watchdog("a future that only the last task of the list completes", || {
         for when in [FirstException, AllCompleted] {
-            let home = Home::new();
-            home.settle();
+            let home = PoolId::new();
+            home.enter();
             let (waiting, first) = promise();
             let (_job, last) = task(home, move || waiting.complete(Ok(7)).map_or(0, |()| 8));
             assert_eq!(outcomes(wait([first, last], when).done), [Ok(7), Ok(8)]);

@@ -50,11 +50,11 @@ fn i2_one_end_against_the_start_of_a_wait() {
 fn cancel_against_wait() {
     watchdog("a cancellation in the window", || {
         for round in 0..1_000 {
-            let (job, future) = task(Home::new(), || 7);
-            let (other_job, other) = task(Home::new(), || 8);
+            let (job, future) = task(PoolId::new(), || 7);
+            let (other_job, other) = task(PoolId::new(), || 8);
             at_once(vec![
                 Box::new(move || job.fail(Error::Cancelled)),
-                Box::new(move || other_job.run(None)),
+                Box::new(move || other_job.run(&|| ())),
                 Box::new(move || {
                     let done = wait([future, other], EVERY[1 + round % 2]).done;
                     assert_eq!(outcomes(done), [Err(Error::Cancelled), Ok(8)]);

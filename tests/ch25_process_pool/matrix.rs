@@ -201,8 +201,8 @@ impl Cell {
 fn agrees(expected: &Fate, outcome: &Option<std::result::Result<String, Error>>) -> bool {
     match (expected, outcome) {
         (Fate::NoneFails, None | Some(Ok(_))) => true,
-        (Fate::TimedOut, Some(Err(Error::TimedOut { limit, .. }))) => {
-            *limit == Duration::from_millis(300)
+        (Fate::TimedOut, Some(Err(Error::TimedOut(overrun)))) => {
+            overrun.limit == Duration::from_millis(300)
         }
         (Fate::Panicked, Some(Err(Error::Panicked { message }))) => message.starts_with("as told"),
         (Fate::Refused, Some(Err(Error::Refused { reason }))) => reason.contains("column"),
