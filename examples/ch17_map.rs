@@ -1,32 +1,49 @@
-//! Look at the first two lines: the same two tasks, each waits for the other. Then at the order in which
-//! tasks end and results come out, and at how far ahead of its reader each map runs.
+//! Look at the first three lines: the same two tasks, each waits for the other. Then at the order in
+//! which tasks end and outcomes come out, and at how far ahead of its reader each map runs.
 //!
 //! Expected output:
 //!
 //! ```text
 //! a lazy map of futures: 0 of 2 tasks met the other
+//! all submitted first:   2 of 2 tasks met the other
 //! map:                   2 of 2 tasks met the other
 //! the tasks end in the order   [3, 2, 1]
 //! the outcomes come in order   [1, 2, 3]
 //! endless inputs, window of 3: 5 squares [0, 1, 4, 9, 16], 8 inputs pulled
 //! one item of four panics:     [12, error, 4, 3]
-//! in chunks of 2:              [12, error, 4, 3]
+//! in chunks of 2:              [12, error, 4, 3], in 2 tasks
 //! a deadline of zero:          [TooLate], and 2 of 3 tasks never ran
 //! ```
 
 use concurrent_explained::{Error, Future, ThreadPool, each, map, map_chunked, map_windowed};
 use std::cell::Cell;
-use std::num::NonZero;
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
 use std::sync::{Arc, Barrier, Condvar, Mutex};
 use std::time::Duration;
 
-/// Two tasks: each waits until both are inside, or has no patience left.
-fn two_that_meet(
-    pool: &ThreadPool,
-    patience: Duration,
-) -> impl Iterator<Item = Future<'static, bool>> {
+/// The smallest version: lazy, as iterators are. Each task is submitted when the one before is read.
+pub(crate) fn lazy_map<'env, A, T>(
+    inputs: impl IntoIterator<Item = A>,
+    submit: impl FnMut(A) -> Future<'env, T>,
+) -> impl Iterator<Item = Result<T, Error>> {
+    inputs.into_iter().map(submit).map(Future::result)
+}
+
+/// The next one: all are submitted first. It cannot be given inputs without end, and when its reader
+/// leaves early, the tasks run all the same.
+pub(crate) fn eager_map<'env, A, T>(
+    inputs: impl IntoIterator<Item = A>,
+    submit: impl FnMut(A) -> Future<'env, T>,
+) -> impl Iterator<Item = Result<T, Error>> {
+    let submitted: Vec<_> = inputs.into_iter().map(submit).collect();
+    submitted.into_iter().map(Future::result)
+}
+
+/// A task for each of two that waits until both are inside, or has no patience left.
+fn meeting(pool: &ThreadPool, patience: Duration) -> impl FnMut(u32) -> Future<'static, bool> {
     let inside = Arc::new((Mutex::new(0), Condvar::new()));
-    (0..2).map(move |_| {
+    move |_| {
         let inside = inside.clone();
         pool.spawn(move || {
             let (count, news) = &*inside;
@@ -38,7 +55,7 @@ fn two_that_meet(
             *count -= usize::from(wait.timed_out()); // leaves as it came
             !wait.timed_out()
         })
-    })
+    }
 }
 
 fn met(outcomes: impl Iterator<Item = Result<bool, Error>>) -> usize {
@@ -51,45 +68,58 @@ fn show(outcomes: impl Iterator<Item = Result<u32, Error>>) -> String {
     format!("[{}]", outcomes.map(show).collect::<Vec<_>>().join(", "))
 }
 
-fn main() -> Result<(), Error> {
-    let pool = ThreadPool::new(3)?;
-    let in_vain = Duration::from_millis(100);
-    let lazy = met(two_that_meet(&pool, in_vain).map(Future::result));
-    println!("a lazy map of futures: {lazy} of 2 tasks met the other");
-    let eager = met(map(two_that_meet(&pool, Duration::MAX), |future| future));
-    println!("map:                   {eager} of 2 tasks met the other");
-
+/// A map over three tasks that end in the order 3, 2, 1: how they ended, and how they came out.
+fn in_reverse(pool: &ThreadPool) -> (Vec<usize>, Vec<usize>) {
     let ended = Arc::new((Mutex::new(Vec::new()), Condvar::new()));
     let outcomes = map(1..=3, |n| {
         let ended = ended.clone();
         pool.spawn(move || {
-            let before_me = |ended: &mut Vec<usize>| ended.len() < 3 - n; // 3 first, then 2, then 1
+            let before_me = |ended: &mut Vec<usize>| ended.len() < 3 - n;
             ended.1.wait_while(ended.0.lock().unwrap(), before_me).unwrap().push(n);
             ended.1.notify_all();
             n
         })
     });
-    let outcomes: Vec<_> = outcomes.map(Result::unwrap).collect();
-    println!("the tasks end in the order   {:?}", ended.0.lock().unwrap());
-    println!("the outcomes come in order   {outcomes:?}");
+    let outcomes = outcomes.map(Result::unwrap).collect();
+    let ended = ended.0.lock().unwrap().clone();
+    (ended, outcomes)
+}
+
+fn tell() -> Result<String, std::fmt::Error> {
+    let mut story = String::new();
+    let pool = ThreadPool::new(3).unwrap();
+    let (briefly, long) = (Duration::from_millis(100), Duration::MAX);
+    let lazy = met(lazy_map(0..2, meeting(&pool, briefly)));
+    writeln!(story, "a lazy map of futures: {lazy} of 2 tasks met the other")?;
+    let eager = met(eager_map(0..2, meeting(&pool, long)));
+    writeln!(story, "all submitted first:   {eager} of 2 tasks met the other")?;
+    let ours = met(map(0..2, meeting(&pool, long)));
+    writeln!(story, "map:                   {ours} of 2 tasks met the other")?;
+
+    let (ended, outcomes) = in_reverse(&pool);
+    writeln!(story, "the tasks end in the order   {ended:?}")?;
+    writeln!(story, "the outcomes come in order   {outcomes:?}")?;
 
     let pulled = Cell::new(0);
     let endless = (0_u32..).inspect(|_| pulled.set(pulled.get() + 1));
-    let mut squares =
-        map_windowed(NonZero::new(3).unwrap(), endless, |n| pool.spawn(move || n * n));
+    let mut squares = map_windowed(3, endless, |n| pool.spawn(move || n * n));
     let five: Vec<_> = squares.by_ref().take(5).map(Result::unwrap).collect();
-    println!("endless inputs, window of 3: 5 squares {five:?}, {} inputs pulled", pulled.get());
+    let pulled = pulled.get();
+    writeln!(story, "endless inputs, window of 3: 5 squares {five:?}, {pulled} inputs pulled")?;
     drop(squares);
 
     std::panic::set_hook(Box::new(|_| ())); // the panics below are meant
     let inputs = [1_u32, 0, 3, 4];
-    println!("one item of four panics:     {}", show(map(inputs, |n| pool.spawn(move || 12 / n))));
-    let chunked = map_chunked(NonZero::new(2).unwrap(), inputs, |chunk| {
+    let outcomes = show(map(inputs, |n| pool.spawn(move || 12 / n)));
+    writeln!(story, "one item of four panics:     {outcomes}")?;
+    let tasks = Cell::new(0);
+    let outcomes = show(map_chunked(2, inputs, |chunk| {
+        tasks.set(tasks.get() + 1);
         pool.spawn(move || each(chunk, |n| 12 / n))
-    });
-    println!("in chunks of 2:              {}", show(chunked));
+    }));
+    writeln!(story, "in chunks of 2:              {outcomes}, in {} tasks", tasks.get())?;
 
-    let (busy, gate) = (ThreadPool::new(1)?, Arc::new(Barrier::new(2)));
+    let (busy, gate) = (ThreadPool::new(1).unwrap(), Arc::new(Barrier::new(2)));
     let ran = Arc::new(Mutex::new(0));
     let task = |_| {
         let (gate, ran) = (gate.clone(), ran.clone());
@@ -104,9 +134,12 @@ fn main() -> Result<(), Error> {
     let late: Vec<_> = late.map(Result::unwrap_err).collect();
     gate.wait();
     busy.shutdown();
-    println!(
-        "a deadline of zero:          {late:?}, and {} of 3 tasks never ran",
-        3 - *ran.lock().unwrap()
-    );
+    let unrun = 3 - *ran.lock().unwrap();
+    writeln!(story, "a deadline of zero:          {late:?}, and {unrun} of 3 tasks never ran")?;
+    Ok(story)
+}
+
+fn main() -> Result<(), std::fmt::Error> {
+    let _ = io::stdout().write_all(tell()?.as_bytes()); // a reader that has left is no error
     Ok(())
 }

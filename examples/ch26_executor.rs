@@ -15,7 +15,6 @@
 //! ```
 
 use concurrent_explained::{Error, Executor, ProcessPool, Tasks, ThreadPool};
-use std::num::NonZero;
 
 /// How many steps of "half if even, else three times and one" lead from `n` to one.
 fn steps_to_one(n: u64) -> usize {
@@ -43,7 +42,7 @@ fn report(pool: &impl Executor) -> Result<String, Error> {
     }
     let (most, n) = slowest(pool.map(steps_to_one, 1..1000))?;
     report += &format!("  of all below 1000, {n} takes the most: {most} steps\n");
-    let chunk = NonZero::new(1000).expect("not zero"); // a task for each number would cost more than the number
+    let chunk = 1000; // a task for each number would cost more than the number
     let (most, _) = slowest(pool.map_chunked(chunk, steps_to_one, 1..20_000))?;
     report += &format!("  of all below 20000, asked in chunks, none takes more than {most}\n");
     Ok(report)

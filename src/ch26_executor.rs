@@ -95,7 +95,6 @@ use super::ch15_thread_pool::ThreadPool;
 use super::ch17_map::{Map, MapChunked, each, in_order, map_chunked};
 use super::ch19_wire::Wire;
 use super::ch25_process_pool::ProcessPool;
-use std::num::NonZeroUsize;
 
 /// Runs functions somewhere else, and promises their results.
 ///
@@ -192,7 +191,7 @@ pub trait Executor {
     #[doc(alias = "chunksize")]
     fn map_chunked<F, A, R>(
         &self,
-        size: NonZeroUsize,
+        size: usize,
         function: F,
         arguments: impl IntoIterator<Item = A>,
     ) -> MapChunked<'static, R>

@@ -82,7 +82,6 @@ const NOT_REWRITTEN_YET: &[&str] = &[
     "ch10_future",
     "ch15_thread_pool",
     "ch16_scope",
-    "ch17_map",
     "ch19_wire",
     "ch22_worker",
     "ch25_process_pool",

@@ -2,31 +2,35 @@
 
 mod support;
 
-use std::cell::Cell;
-use std::iter;
-use std::num::NonZeroUsize;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, Weak};
-use std::time::{Duration, Instant};
+#[path = "../examples/ch17_map.rs"]
+#[allow(dead_code, reason = "its smaller versions are tested here, its main by the book's test")]
+mod example;
 
-use concurrent_explained::{
-    Error, Future, Promise, ThreadPool, each, map, map_chunked, map_windowed, promise, scope,
-};
-use support::{Gate, until, watchdog};
-
-const ZERO: Duration = Duration::ZERO;
-
-fn size(n: usize) -> NonZeroUsize {
-    NonZeroUsize::new(n).unwrap()
+mod ch17_map {
+    mod ends;
+    mod window;
 }
 
-fn pool(workers: usize) -> Arc<ThreadPool> {
+pub(crate) use std::cell::Cell;
+pub(crate) use std::iter;
+pub(crate) use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+pub(crate) use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+pub(crate) use std::sync::{Arc, Mutex, Weak};
+pub(crate) use std::time::{Duration, Instant};
+
+pub(crate) use concurrent_explained::{
+    Error, Future, Promise, ThreadPool, each, map, map_chunked, map_windowed, promise, scope,
+};
+pub(crate) use support::{Gate, until, watchdog};
+
+pub(crate) const ZERO: Duration = Duration::ZERO;
+
+pub(crate) fn pool(workers: usize) -> Arc<ThreadPool> {
     Arc::new(ThreadPool::new(workers).unwrap())
 }
 
 /// A pool of one whose worker is blocked until the gate opens.
-fn blocked() -> (Arc<ThreadPool>, Gate, Future<'static, ()>) {
+pub(crate) fn blocked() -> (Arc<ThreadPool>, Gate, Future<'static, ()>) {
     let (pool, gate) = (pool(1), Gate::default());
     let passing = gate.clone();
     let running = pool.spawn(move || passing.pass());
@@ -35,28 +39,27 @@ fn blocked() -> (Arc<ThreadPool>, Gate, Future<'static, ()>) {
 }
 
 /// A panic without the message on standard error.
-fn quiet_panic(message: &str) -> ! {
+pub(crate) fn quiet_panic(message: &str) -> ! {
     resume_unwind(Box::new(message.to_owned()))
 }
 
-fn panicked(message: &str) -> Error {
+pub(crate) fn panicked(message: &str) -> Error {
     Error::Panicked { message: message.into() }
 }
 
 // Order, errors, one outcome for each input.
 
 #[test]
-fn map_gives_what_the_serial_map_gives() {
-    // I1. CPython: ExecutorTest::test_map
+fn i1_map_gives_what_the_serial_map_gives() {
+    // CPython: ExecutorTest::test_map
     watchdog("a thousand squares", || {
         let (pool, serial) = (pool(2), (0..1_000_u64).map(|n| n * n));
         assert!(map(0..1_000_u64, |n| pool.spawn(move || n * n)).eq(serial.clone().map(Ok)));
         for n in [1, 3, 999, 1_000, 5_000] {
-            let windowed = map_windowed(size(n), 0..1_000_u64, |n| pool.spawn(move || n * n));
+            let windowed = map_windowed(n, 0..1_000_u64, |n| pool.spawn(move || n * n));
             assert!(windowed.eq(serial.clone().map(Ok)), "in a window of {n}");
-            let chunked = map_chunked(size(n), 0..1_000_u64, |chunk| {
-                pool.spawn(move || each(chunk, |n| n * n))
-            });
+            let chunked =
+                map_chunked(n, 0..1_000_u64, |chunk| pool.spawn(move || each(chunk, |n| n * n)));
             assert!(chunked.eq(serial.clone().map(Ok)), "in chunks of {n}");
         }
     });
@@ -73,15 +76,14 @@ fn chunks_of_every_size_hold_every_input_once() {
                 tasks.set(tasks.get() + 1);
                 pool.spawn(|| each(chunk, |n| n))
             };
-            assert!(map_chunked(size(n), 0..40, submit).eq((0..40).map(Ok)));
+            assert!(map_chunked(n, 0..40, submit).eq((0..40).map(Ok)));
             assert_eq!(tasks.get(), 40_usize.div_ceil(n));
         }
     });
 }
 
 #[test]
-fn outcomes_come_in_order_when_tasks_end_in_reverse() {
-    // I1
+fn i1_outcomes_come_in_order_when_tasks_end_in_reverse() {
     watchdog("promises fulfilled from the last to the first", || {
         let (mut promises, futures): (Vec<Promise<u32>>, Vec<_>) =
             (0..50).map(|_| promise()).unzip();
@@ -94,8 +96,8 @@ fn outcomes_come_in_order_when_tasks_end_in_reverse() {
 }
 
 #[test]
-fn an_error_ends_its_own_item_and_the_map_goes_on() {
-    // I2. CPython: ExecutorTest::test_map_exception
+fn i2_an_error_ends_its_own_item_and_the_map_goes_on() {
+    // CPython: ExecutorTest::test_map_exception
     watchdog("four divisions, one by zero", || {
         let divide = |n| 12_u32.checked_div(n).unwrap_or_else(|| quiet_panic("division by zero"));
         let expected = [Ok(6), Ok(4), Err(panicked("division by zero")), Ok(12)];
@@ -104,10 +106,10 @@ fn an_error_ends_its_own_item_and_the_map_goes_on() {
         assert!(outcomes.by_ref().eq(expected.clone()));
         assert_eq!((outcomes.next(), outcomes.next()), (None, None), "and stays at its end");
         for n in [1, 2, 3, 4] {
-            let windowed = map_windowed(size(n), [2, 3, 0, 1], |n| pool.spawn(move || divide(n)));
+            let windowed = map_windowed(n, [2, 3, 0, 1], |n| pool.spawn(move || divide(n)));
             assert!(windowed.eq(expected.clone()));
             let mut chunked =
-                map_chunked(size(n), [2, 3, 0, 1], |chunk| pool.spawn(move || each(chunk, divide)));
+                map_chunked(n, [2, 3, 0, 1], |chunk| pool.spawn(move || each(chunk, divide)));
             assert!(chunked.by_ref().eq(expected.clone()), "in chunks of {n}");
             assert_eq!((chunked.next(), chunked.next()), (None, None));
         }
@@ -115,8 +117,7 @@ fn an_error_ends_its_own_item_and_the_map_goes_on() {
 }
 
 #[test]
-fn a_chunk_that_fails_as_a_whole_fails_each_of_its_items() {
-    // I1
+fn i1_a_chunk_that_fails_as_a_whole_fails_each_of_its_items() {
     watchdog("chunks of a pool that is shut down after the first", || {
         let (pool, chunks) = (pool(1), Cell::new(0));
         let submit = |chunk| {
@@ -126,30 +127,52 @@ fn a_chunk_that_fails_as_a_whole_fails_each_of_its_items() {
             }
             pool.spawn(|| each(chunk, |n| n))
         };
-        let outcomes: Vec<_> = map_chunked(size(2), 0..5, submit).collect();
+        let outcomes: Vec<_> = map_chunked(2, 0..5, submit).collect();
         let refused = Err(Error::ShutDown);
         assert_eq!(outcomes, [Ok(0), Ok(1), refused.clone(), refused.clone(), refused]);
     });
 }
 
 #[test]
-fn a_chunk_with_an_outcome_too_few_or_too_many_fails_each_of_its_items() {
-    // I1
+fn i1_a_chunk_with_an_outcome_too_few_or_too_many_fails_each_of_its_items() {
     watchdog("chunks of two inputs", || {
         let pool = pool(1);
         for wrong in [0, 1, 3] {
-            let outcomes = map_chunked(size(2), 0..4, |_| pool.spawn(move || vec![Ok(7); wrong]));
+            let outcomes = map_chunked(2, 0..4, |_| pool.spawn(move || vec![Ok(7); wrong]));
             let reason = format!("{wrong} outcomes for 2 inputs");
             assert!(outcomes.eq(vec![Err(Error::Refused { reason: reason.into() }); 4]));
         }
     });
 }
 
+#[test]
+fn i2_each_goes_on_behind_every_panic_and_drops_each_input_once() {
+    struct Counted<'a>(u32, &'a AtomicUsize);
+    impl Drop for Counted<'_> {
+        fn drop(&mut self) {
+            self.1.fetch_add(1, SeqCst);
+        }
+    }
+    let dropped = AtomicUsize::new(0);
+    let inputs: Vec<_> = (0..10).map(|n| Counted(n, &dropped)).collect();
+    let outcomes = each(inputs, |input| match input.0 {
+        0 | 4 | 5 | 9 => quiet_panic("an item"),
+        n => n,
+    });
+    let expected = |n| match n {
+        0 | 4 | 5 | 9 => Err(panicked("an item")),
+        n => Ok(n),
+    };
+    assert!(outcomes.into_iter().eq((0..10).map(expected)));
+    assert_eq!(dropped.load(SeqCst), 10);
+    assert_eq!(each(Vec::<u32>::new(), |n| n), []);
+}
+
 // Eager.
 
 #[test]
-fn map_runs_everything_though_nobody_iterates() {
-    // I3. CPython: ThreadPoolExecutorTest::test_map_submits_without_iteration
+fn i3_map_runs_everything_though_nobody_iterates() {
+    // CPython: ThreadPoolExecutorTest::test_map_submits_without_iteration
     watchdog("the tasks of an idle map", || {
         let (pool, ran) = (pool(2), Arc::new(AtomicUsize::new(0)));
         let count = |_| {
@@ -182,9 +205,9 @@ fn a_source_that_ended_is_not_asked_again() {
             })
         };
         assert!(map(flicker(), |n| pool.spawn(move || n)).eq([Ok(1), Ok(2)]));
-        assert!(map_windowed(size(2), flicker(), |n| pool.spawn(move || n)).eq([Ok(1), Ok(2)]));
+        assert!(map_windowed(2, flicker(), |n| pool.spawn(move || n)).eq([Ok(1), Ok(2)]));
         assert!(
-            map_chunked(size(2), flicker(), |chunk| pool.spawn(move || each(chunk, |n| n)))
+            map_chunked(2, flicker(), |chunk| pool.spawn(move || each(chunk, |n| n)))
                 .eq([Ok(1), Ok(2)])
         );
     });
@@ -213,8 +236,7 @@ fn a_map_may_own_its_pool_and_ends_it_when_it_is_dropped() {
 }
 
 #[test]
-fn a_map_that_owns_its_pool_cancels_before_the_pool_runs_the_rest() {
-    // I6
+fn i6_a_map_that_owns_its_pool_cancels_before_the_pool_runs_the_rest() {
     watchdog("a map dropped early", || {
         let (gate, ran) = (Gate::default(), Arc::new(AtomicUsize::new(0)));
         let pool = ThreadPool::new(1).unwrap();
@@ -246,346 +268,6 @@ fn a_scope_maps_what_it_borrows() {
     });
 }
 
-// The window.
-
-#[test]
-fn a_window_makes_endless_inputs_possible() {
-    // I4. CPython: ExecutorTest::test_map_buffersize_on_infinite_iterable
-    watchdog("the first squares of an endless map", || {
-        let pool = pool(2);
-        let mut squares = map_windowed(size(2), 0_u64.., |n| pool.spawn(move || n * n));
-        assert!(squares.by_ref().take(4).eq([0, 1, 4, 9].map(Ok)));
-        drop(squares);
-        pool.shutdown();
-    });
-}
-
-// CPython: ExecutorTest::test_map_buffersize_on_multiple_iterables
-#[test]
-fn a_window_over_two_endless_inputs() {
-    // CPython: ExecutorTest::test_map_buffersize_on_multiple_infinite_iterables
-    watchdog("the first products of an endless map", || {
-        let pool = pool(2);
-        let products =
-            map_windowed(size(2), (0_u64..).zip(10..), |(a, b)| pool.spawn(move || a * b));
-        assert!(products.take(3).eq([0, 11, 24].map(Ok)));
-    });
-}
-
-#[test]
-fn a_window_over_nothing_is_empty() {
-    // CPython: ExecutorTest::test_map_buffersize_on_empty_iterable
-    let pool = pool(2);
-    assert_eq!(map_windowed(size(2), iter::empty(), |n: u32| pool.spawn(move || n)).next(), None);
-    assert_eq!(map(iter::empty(), |n: u32| pool.spawn(move || n)).next(), None);
-    assert_eq!(
-        map_chunked(size(2), iter::empty(), |chunk| pool.spawn(move || each(chunk, |n: u32| n)))
-            .next(),
-        None
-    );
-}
-
-#[test]
-fn a_window_pulls_as_many_as_it_holds_if_nobody_iterates() {
-    // I4. CPython: ExecutorTest::test_map_buffersize_when_buffer_is_full
-    watchdog("a map nobody iterates", || {
-        let (pool, pulled) = (pool(1), Cell::new(0));
-        let endless = (0..).inspect(|_| pulled.set(pulled.get() + 1));
-        let mut outcomes = map_windowed(size(2), endless, |n| pool.spawn(move || n));
-        pool.shutdown(); // everything submitted has run
-        assert_eq!(pulled.get(), 2);
-        // What was under way comes out, then the refusals that the window holds, then the end.
-        let refused = || Some(Err(Error::ShutDown));
-        assert_eq!((outcomes.next(), outcomes.next()), (Some(Ok(0)), Some(Ok(1))));
-        assert_eq!((outcomes.next(), outcomes.next()), (refused(), refused()));
-        assert_eq!((outcomes.next(), outcomes.next()), (None, None));
-        assert_eq!(pulled.get(), 4);
-    });
-}
-
-// CPython: ExecutorTest::test_map_buffersize
-#[test]
-fn a_window_never_holds_more_than_its_size_and_always_as_much() {
-    // I4
-    watchdog("windows of all sizes", || {
-        let pool = pool(2);
-        for window in [1, 2, 3, 7, 20] {
-            let submitted = Cell::new(0);
-            let submit = |n| {
-                submitted.set(submitted.get() + 1);
-                pool.spawn(move || n)
-            };
-            let mut outcomes = map_windowed(size(window), 0..15, submit);
-            for n in 0..15 {
-                assert_eq!(submitted.get(), (n + window).min(15), "before outcome {n}");
-                assert_eq!(outcomes.next(), Some(Ok(n)));
-            }
-            assert_eq!(outcomes.next(), None);
-        }
-    });
-}
-
-#[test]
-fn no_more_than_a_window_of_tasks_exists_at_once() {
-    // I4, in memory: each task and its outcome carry a token.
-    watchdog("a long map through a small window", || {
-        let (pool, token) = (pool(2), Arc::new(()));
-        let most = Cell::new(0);
-        let submit = |_| {
-            let token = token.clone();
-            most.set(most.get().max(Arc::strong_count(&token)));
-            pool.spawn(move || token)
-        };
-        assert_eq!(
-            map_windowed(size(5), 0..2_000, submit).map(|outcome| drop(outcome.unwrap())).count(),
-            2_000
-        );
-        assert!(
-            most.get() <= 1 + 5 + 1,
-            "ours, the window, and the one that is being taken: {}",
-            most.get()
-        );
-    });
-}
-
-// Deadlines.
-
-// CPython: ExecutorTest::test_map_timeout
-#[test]
-fn what_is_done_comes_out_after_the_deadline_and_the_first_that_is_not_ends_it() {
-    // I5
-    watchdog("a map past its deadline", || {
-        let (mut promises, futures): (Vec<Promise<u32>>, Vec<_>) =
-            (0..5).map(|_| promise()).unzip();
-        let mut pop = || promises.pop().unwrap();
-        let (fifth, mut fourth, third) = (pop(), pop(), pop());
-        for (n, promise) in (0..).zip(promises) {
-            promise.complete(Ok(n)).unwrap();
-        }
-        assert!(fourth.start());
-        fifth.complete(Ok(4)).unwrap();
-        let mut outcomes = map(futures, |future| future).within(ZERO);
-        assert_eq!((outcomes.next(), outcomes.next()), (Some(Ok(0)), Some(Ok(1))));
-        assert_eq!(outcomes.next(), Some(Err(Error::TooLate)));
-        assert_eq!(
-            (outcomes.next(), outcomes.next()),
-            (None, None),
-            "not even the fifth, which is done"
-        );
-        assert_eq!(third.complete(Ok(2)), Err(Ok(2)), "the one waited for was cancelled");
-        assert_eq!(fourth.complete(Ok(3)), Ok(()), "the one that ran was not");
-    });
-}
-
-#[test]
-fn a_deadline_of_zero_on_a_busy_pool_lets_no_task_run() {
-    // I5. CPython: ThreadPoolExecutorTest::test_executor_map_current_future_cancel
-    watchdog("a map on a busy pool", || {
-        let (pool, gate, running) = blocked();
-        let ran = Arc::new(AtomicUsize::new(0));
-        let count = |_| {
-            let ran = ran.clone();
-            pool.spawn(move || ran.fetch_add(1, SeqCst))
-        };
-        let outcomes: Vec<_> = map(0..2, count).within(ZERO).collect();
-        assert_eq!(outcomes, [Err(Error::TooLate)]);
-        let chunked =
-            map_chunked(size(2), 0..3, |chunk| pool.spawn(move || each(chunk, |n| n))).within(ZERO);
-        assert_eq!(chunked.collect::<Vec<_>>(), [Err(Error::TooLate), Err(Error::TooLate)]);
-        gate.open();
-        pool.shutdown();
-        assert_eq!((running.result(), ran.load(SeqCst)), (Ok(()), 0));
-    });
-}
-
-#[test]
-fn the_deadline_counts_from_the_call_and_may_be_endless() {
-    // I5
-    watchdog("maps with deadlines", || {
-        // Were the limit counted from `within`, no attempt could be shorter than the limit.
-        let limit = Duration::from_millis(20);
-        let attempt = || {
-            let (_never, future) = promise::<()>();
-            let outcomes = map([future], |future| future);
-            let called = Instant::now();
-            until("the limit is over", || called.elapsed() > limit);
-            let asked = Instant::now();
-            assert!(outcomes.within(limit).eq([Err(Error::TooLate)]));
-            asked.elapsed() < limit
-        };
-        until("an attempt that did not wait again", attempt);
-        let pool = pool(1);
-        let endless = map(0..3, |n| pool.spawn(move || n)).within(Duration::MAX);
-        assert!(endless.eq((0..3).map(Ok)));
-    });
-}
-
-#[test]
-fn a_window_past_its_deadline_pulls_nothing_more() {
-    watchdog("an endless map past its deadline", || {
-        let (pool, gate, _running) = blocked();
-        let pulled = Cell::new(0);
-        let endless = (0..).inspect(|_| pulled.set(pulled.get() + 1));
-        let outcomes = map_windowed(size(3), endless, |n: u32| pool.spawn(move || n)).within(ZERO);
-        assert!(outcomes.eq([Err(Error::TooLate)]));
-        assert_eq!(pulled.get(), 3);
-        gate.open();
-    });
-}
-
-#[test]
-fn a_task_that_says_too_late_itself_is_an_error_like_any_other() {
-    // CPython: ExecutorTest::test_map_timeout_from_callable
-    watchdog("a task that reports a deadline of its own", || {
-        for limit in [None, Some(Duration::MAX)] {
-            let (promises, futures): (Vec<Promise<u32>>, Vec<_>) =
-                (0..3).map(|_| promise()).unzip();
-            let outcomes = map(futures, |future| future);
-            let outcomes = match limit {
-                Some(limit) => outcomes.within(limit),
-                None => outcomes,
-            };
-            let late: Vec<_> = vec![Ok(0), Err(Error::TooLate), Ok(2)];
-            for (promise, outcome) in promises.into_iter().zip(late.clone()) {
-                promise.complete(outcome).unwrap();
-            }
-            assert!(outcomes.eq(late));
-        }
-    });
-}
-
-// Ends.
-
-#[test]
-fn close_ends_the_iteration_in_the_middle_of_a_chunk_too() {
-    // I6. CPython: ExecutorTest::test_map_close
-    watchdog("closed maps", || {
-        let pool = pool(1);
-        let mut outcomes = map(0..10, |n| pool.spawn(move || n));
-        assert_eq!(outcomes.next(), Some(Ok(0)));
-        outcomes.close();
-        assert_eq!((outcomes.next(), outcomes.next()), (None, None));
-        let mut outcomes = map_windowed(size(2), 0.., |n| pool.spawn(move || n));
-        assert_eq!(outcomes.next(), Some(Ok(0)));
-        outcomes.close();
-        assert_eq!((outcomes.next(), outcomes.next()), (None, None));
-        let mut outcomes =
-            map_chunked(size(3), 0..10, |chunk| pool.spawn(move || each(chunk, |n| n)));
-        assert_eq!(outcomes.next(), Some(Ok(0)));
-        outcomes.close();
-        assert_eq!((outcomes.next(), outcomes.next()), (None, None));
-    });
-}
-
-#[test]
-fn dropping_or_closing_cancels_what_has_not_started_advanced_or_not() {
-    // I6
-    watchdog("maps that end early", || {
-        for advance in [false, true] {
-            for close in [false, true] {
-                let (pool, gate, captured) = (pool(1), Gate::default(), Arc::new(()));
-                let ran = Arc::new(AtomicUsize::new(0));
-                let submit = |n: usize| {
-                    let (gate, ran, captured) = (gate.clone(), ran.clone(), captured.clone());
-                    pool.spawn(move || {
-                        ran.fetch_add(1, SeqCst);
-                        if n > 0 {
-                            gate.pass();
-                        }
-                        drop(captured);
-                    })
-                };
-                let mut outcomes = map(0..10, submit);
-                if advance {
-                    assert_eq!(outcomes.next(), Some(Ok(())));
-                }
-                until("the second has begun", || ran.load(SeqCst) == 2);
-                if close {
-                    outcomes.close()
-                } else {
-                    drop(outcomes)
-                }
-                assert!(
-                    Arc::strong_count(&captured) <= 2,
-                    "all work but the one that runs is gone"
-                );
-                gate.open();
-                pool.shutdown();
-                assert_eq!(ran.load(SeqCst), 2);
-            }
-        }
-    });
-}
-
-#[test]
-fn an_outcome_once_yielded_belongs_to_the_caller_alone() {
-    // I7. CPython: ExecutorTest::test_free_reference
-    watchdog("tokens", || {
-        let pool = pool(2);
-        for outcome in map(0..10, |_| pool.spawn(|| Arc::new(()))) {
-            assert_eq!(Arc::strong_count(&outcome.unwrap()), 1);
-        }
-        for outcome in map_windowed(size(3), 0..10, |_| pool.spawn(|| Arc::new(()))) {
-            assert_eq!(Arc::strong_count(&outcome.unwrap()), 1);
-        }
-        for outcome in
-            map_chunked(size(3), 0..10, |chunk| pool.spawn(move || each(chunk, |_| Arc::new(()))))
-        {
-            assert_eq!(Arc::strong_count(&outcome.unwrap()), 1);
-        }
-    });
-}
-
-#[test]
-fn an_input_that_panics_cancels_what_was_submitted_before_it() {
-    watchdog("an input that panics in the call", || {
-        let (pool, gate, running) = blocked();
-        let captured = Arc::new(());
-        let inputs = || {
-            (0..10).inspect(|&n| {
-                if n == 3 {
-                    quiet_panic("the input")
-                }
-            })
-        };
-        let whole = || {
-            drop(map(inputs(), |_| {
-                let captured = captured.clone();
-                pool.spawn(move || drop(captured))
-            }))
-        };
-        let chunked = || {
-            drop(map_chunked(size(2), inputs(), |_| {
-                let captured = captured.clone();
-                pool.spawn(move || vec![Ok(captured)])
-            }))
-        };
-        for map in [&whole as &dyn Fn(), &chunked] {
-            let panic = catch_unwind(AssertUnwindSafe(map));
-            assert_eq!(*panic.unwrap_err().downcast::<String>().unwrap(), "the input");
-            assert_eq!(Arc::strong_count(&captured), 1, "cancelled while the worker was busy");
-        }
-        gate.open();
-        assert_eq!(running.result(), Ok(()));
-    });
-}
-
-#[test]
-fn an_input_that_panics_later_is_the_last_and_what_is_under_way_still_comes() {
-    watchdog("an input that panics in `next`", || {
-        let pool = pool(1);
-        let inputs = (0..10).inspect(|&n| {
-            if n == 3 {
-                quiet_panic("the input")
-            }
-        });
-        let mut outcomes = map_windowed(size(2), inputs, |n| pool.spawn(move || n));
-        assert_eq!(outcomes.next(), Some(Ok(0)));
-        assert!(catch_unwind(AssertUnwindSafe(|| outcomes.next())).is_err());
-        assert_eq!((outcomes.next(), outcomes.next()), (Some(Ok(2)), None));
-    });
-}
-
 // On a worker.
 
 #[test]
@@ -606,7 +288,7 @@ fn a_map_iterated_on_a_worker_does_the_work_itself() {
             let (pool, inner) = (pool(workers), pool(workers));
             assert_eq!(fib(&pool, 16), 987);
             let task = pool.spawn(move || {
-                let windowed = map_windowed(size(2), 0_u64..10, |n| inner.spawn(move || n));
+                let windowed = map_windowed(2, 0_u64..10, |n| inner.spawn(move || n));
                 windowed.map(Result::unwrap).sum::<u64>()
             });
             assert_eq!(task.result(), Ok(45));
@@ -615,7 +297,7 @@ fn a_map_iterated_on_a_worker_does_the_work_itself() {
         let inner = pool.clone();
         let task = pool.spawn(move || {
             let chunked =
-                map_chunked(size(3), 0_u64..10, |chunk| inner.spawn(move || each(chunk, |n| n)));
+                map_chunked(3, 0_u64..10, |chunk| inner.spawn(move || each(chunk, |n| n)));
             chunked.map(Result::unwrap).sum::<u64>()
         });
         assert_eq!(task.result(), Ok(45));
@@ -627,7 +309,7 @@ fn maps_say_what_they_are() {
     let pool = pool(1);
     let one = map([1], |n| pool.spawn(move || n));
     assert!(format!("{one:?}").starts_with("Map { submitted: [Future("));
-    let chunked = map_chunked(size(1), [1], |chunk| pool.spawn(move || each(chunk, |n| n)));
+    let chunked = map_chunked(1, [1], |chunk| pool.spawn(move || each(chunk, |n| n)));
     assert!(format!("{chunked:?}").starts_with("MapChunked { chunks: Map {"));
 }
 
@@ -651,7 +333,7 @@ fn try_1_a_window_behind_a_first_item_that_never_ends() {
                     }
                 })
             };
-            map_windowed(size(3), endless, submit).next()
+            map_windowed(3, endless, submit).next()
         });
         until("the window is full", || pulled.load(SeqCst) == 3);
         (0..200).for_each(|_| std::thread::yield_now());
@@ -666,6 +348,36 @@ fn try_1_a_window_behind_a_first_item_that_never_ends() {
     });
 }
 
+// Try 2: each task is submitted when the one before it is read: I3 falls, and with it all that is
+// there to be cancelled or counted. Red: `i3_…`, `try_1_…`, `try_2_…`, the windows that are counted
+// (`i4_…_as_much`, `i4_…_nobody_iterates`), `i6_dropping_…`. What asks for results only stays green.
+#[test]
+fn try_2_two_tasks_of_a_map_meet() {
+    watchdog("two tasks that wait for each other", || {
+        let (pool, both) = (pool(2), Arc::new(std::sync::Barrier::new(2)));
+        let meet = |_| {
+            let both = both.clone();
+            pool.spawn(move || both.wait().is_leader())
+        };
+        assert_eq!(map(0..2, meet).filter(|leader| *leader == Ok(true)).count(), 1);
+        assert_eq!(example::eager_map(0..2, meet).filter(|leader| *leader == Ok(true)).count(), 1);
+    });
+}
+
+#[test]
+fn the_lazy_map_of_the_example_submits_when_it_is_read() {
+    let pulled = Cell::new(0);
+    let submit = |n: u32| {
+        pulled.set(pulled.get() + 1);
+        let (promise, future) = promise();
+        promise.complete(Ok(n)).unwrap();
+        future
+    };
+    let mut lazy = example::lazy_map(0..2, submit);
+    assert_eq!((pulled.get(), lazy.next(), pulled.get()), (0, Some(Ok(0)), 1));
+    assert_eq!(map(0..2, submit).count(), 2);
+}
+
 #[test]
 fn try_3_the_first_some() {
     fn first_some<T>(mut map: impl Iterator<Item = Result<Option<T>, Error>>) -> Option<T> {
@@ -673,7 +385,7 @@ fn try_3_the_first_some() {
     }
     watchdog("the first number with a property", || {
         let pool = pool(2);
-        let found = first_some(map_windowed(size(4), 1_u64.., |n| {
+        let found = first_some(map_windowed(4, 1_u64.., |n| {
             pool.spawn(move || (n * n > 2_000).then_some(n))
         }));
         assert_eq!(found, Some(45));

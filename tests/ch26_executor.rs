@@ -10,7 +10,6 @@ mod door;
 mod support;
 
 use std::fmt::Debug;
-use std::num::NonZero;
 use std::sync::atomic::{AtomicIsize, AtomicU32, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, OnceLock};
@@ -261,7 +260,7 @@ fn a_map_that_is_closed_is_exhausted_and_cancels_what_has_not_started<P: Pool>()
         map.close();
         assert!(map.next().is_none());
     });
-    let chunked = |pool: &P, doors| pool.map_chunked(NonZero::new(1).unwrap(), stand_at, doors);
+    let chunked = |pool: &P, doors| pool.map_chunked(1, stand_at, doors);
     ended(chunked, |mut map| {
         map.close();
         assert!(map.next().is_none());
@@ -290,7 +289,7 @@ fn an_endless_map_pulls_no_more_than_its_window<P: Pool>() {
     // test_map_buffersize_on_multiple_infinite_iterables, test_map_buffersize_when_buffer_is_full
     let (pool, pulled) = (P::new(2).unwrap(), AtomicU32::new(0));
     let endless = (1..).zip(1..).inspect(|_| _ = pulled.fetch_add(1, Ordering::Relaxed));
-    let mut map = map_windowed(NonZero::new(2).unwrap(), endless, |pair| pool.submit(pow, pair));
+    let mut map = map_windowed(2, endless, |pair| pool.submit(pow, pair));
     pool.submit(nothing, ()).result().unwrap();
     assert_eq!(pulled.load(Ordering::Relaxed), 2);
     assert_eq!([map.next(), map.next(), map.next()], [Some(Ok(1)), Some(Ok(4)), Some(Ok(27))]);
@@ -313,18 +312,17 @@ fn chunks_of_every_size_hold_every_argument_once<P: Pool>() {
     let pool = P::new(2).unwrap();
     for size in [1, 6, 40, 50] {
         let pairs = (0..40).map(|n| (n, 2));
-        let map = pool.map_chunked(NonZero::new(size).unwrap(), pow, pairs);
+        let map = pool.map_chunked(size, pow, pairs);
         assert!(map.eq((0..40).map(|n| Ok(n * n))), "{size}"); // I1
     }
-    assert_eq!(pool.map_chunked(NonZero::<usize>::MAX, square, []).next(), None);
+    assert_eq!(pool.map_chunked(usize::MAX, square, []).next(), None);
 }
 
 fn a_task_that_panics_in_a_chunk_fails_alone<P: Pool>() {
     // CPython: ExecutorTest::test_map_exception
     let pool = P::new(1).unwrap();
     for size in [1, 3, 4] {
-        let outcomes: Vec<_> =
-            pool.map_chunked(NonZero::new(size).unwrap(), fail_on, 1..=4).collect();
+        let outcomes: Vec<_> = pool.map_chunked(size, fail_on, 1..=4).collect();
         assert!(
             matches!(outcomes[..], [Ok(1), Ok(2), Err(Error::Panicked { .. }), Ok(4)]),
             "{outcomes:?}"
