@@ -1,68 +1,236 @@
-//! Look at who goes home. A special last item tells the end to one popper, `close` tells it to all.
-//! Then look at the pusher: it is never more than two items ahead.
+//! Four almost right queues, then the chapter's own. Look at the inequality: one condvar strands
+//! everybody exactly when 2 * capacity < pushers + poppers.
 //!
 //! Expected output:
 //!
 //! ```text
-//! a special last item:  1 popper goes home, 1 waits in vain
-//! close:                2 poppers go home, 0 wait in vain
+//! one condvar, notify_one after each push and each pop:
+//!   2 pushers, 1 popper,  capacity 1: all 3 threads sleep, and nobody is left to wake them
+//!   2 pushers, 1 popper,  capacity 2: all items arrive
+//!   3 pushers, 2 poppers, capacity 2: all 5 threads sleep, and nobody is left to wake them
+//!   3 pushers, 2 poppers, capacity 3: all items arrive
+//! one condvar, notify_all:         8 poppers sleep, 1 item comes: 8 wake, 7 of them in vain
+//! two condvars, notify_one:        8 poppers sleep, 1 item comes: 1 wakes
+//! a call only if it was empty:     2 poppers sleep, 2 items come: 1 sleeps on beside an item
+//! two poppers, a special last item: 1 hears of the end, 1 waits in vain
+//! two poppers, `close`:             2 hear of the end, 0 wait in vain
 //! a queue of two is full: `try_push(3)` gives 3 back
-//! pop gives 1: now `push(3)` gets through
+//! `pop` gives 1: now `push(3)` gets through
 //! three poppers add up 1 to 100 from a queue of two: 5050
 //! ```
 
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use concurrent_explained::{Queue, QueueError};
 
-/// Pops until the end; whether it heard of the end within the limit (the watchdog of this example).
-fn goes_home(queue: &Queue<Option<u32>>) -> bool {
-    loop {
-        match queue.pop_timeout(Duration::from_millis(100)) {
+/// The smallest queue: everybody waits at one condvar. It hangs. With `notify_all` in both places
+/// it is right, and good enough for a few threads.
+struct SmallQueue<T> {
+    items: Mutex<VecDeque<T>>,
+    changed: Condvar,
+    capacity: usize,
+}
+
+impl<T> SmallQueue<T> {
+    fn push(&self, item: T) {
+        let mut items = self.items.lock().unwrap();
+        while items.len() == self.capacity {
+            items = self.changed.wait(items).unwrap();
+        }
+        items.push_back(item);
+        self.changed.notify_one();
+    }
+
+    fn pop(&self) -> T {
+        let mut items = self.items.lock().unwrap();
+        while items.is_empty() {
+            items = self.changed.wait(items).unwrap();
+        }
+        self.changed.notify_one();
+        items.pop_front().unwrap()
+    }
+}
+
+/// How long nothing must happen before this example says that nothing will.
+const QUIET: Duration = Duration::from_millis(100);
+
+/// Sends 6 000 items through a small queue. False if nothing moves for so long: all threads have
+/// fallen asleep on the way, and sleep until this program ends.
+fn items_arrive(pushers: usize, poppers: usize, capacity: usize, quiet: Duration) -> bool {
+    const ITEMS: usize = 6_000;
+    let queue = SmallQueue { items: Mutex::default(), changed: Condvar::new(), capacity };
+    let shared = Arc::new((queue, AtomicUsize::new(0)));
+    for _ in 0..pushers {
+        let shared = Arc::clone(&shared);
+        thread::spawn(move || (0..ITEMS / pushers).for_each(|n| shared.0.push(n)));
+    }
+    for _ in 0..poppers {
+        let shared = Arc::clone(&shared);
+        thread::spawn(move || {
+            for _ in 0..ITEMS / poppers {
+                shared.0.pop();
+                shared.1.fetch_add(1, Relaxed);
+            }
+        });
+    }
+    let popped = || shared.1.load(Relaxed);
+    count_until(|n, unchanged| n == ITEMS || unchanged > quiet, popped) == ITEMS
+}
+
+/// Counts until `enough`, which is told the count and for how long it has not changed.
+fn count_until(enough: impl Fn(usize, Duration) -> bool, count: impl Fn() -> usize) -> usize {
+    let (mut seen, mut since) = (count(), Instant::now());
+    while !enough(seen, since.elapsed()) {
+        thread::park_timeout(Duration::from_millis(1));
+        let now = count();
+        if now != seen {
+            (seen, since) = (now, Instant::now());
+        }
+    }
+    seen
+}
+
+/// Poppers that wait for one item each, and what there is to count.
+#[derive(Default)]
+struct Sleepers {
+    state: Mutex<Counts>,
+    called: Condvar,
+}
+
+#[derive(Default)]
+struct Counts {
+    items: usize,
+    asleep: usize,
+    wakes: usize,
+}
+
+/// When all `poppers` sleep, brings items by `push`. How many wake-ups there were, and how many
+/// items lie there, once nothing happens any more.
+fn asleep_then(poppers: usize, push: impl FnOnce(&Sleepers)) -> (usize, usize) {
+    let sleepers = Sleepers::default();
+    let pop = || {
+        let mut state = sleepers.state.lock().unwrap();
+        state.asleep += 1;
+        while state.items == 0 {
+            state = sleepers.called.wait(state).unwrap();
+            state.wakes += 1;
+        }
+        state.items -= 1;
+    };
+    thread::scope(|scope| {
+        (0..poppers).for_each(|_| drop(scope.spawn(pop)));
+        while sleepers.state.lock().unwrap().asleep < poppers {
+            thread::yield_now();
+        }
+        thread::park_timeout(QUIET); // counted, but perhaps still on the way to sleep
+        push(&sleepers);
+        let wakes = || sleepers.state.lock().unwrap().wakes;
+        let wakes = count_until(|n, unchanged| n > 0 && unchanged > QUIET, wakes);
+        let mut state = sleepers.state.lock().unwrap();
+        let left = state.items;
+        state.items += poppers; // only so that this example can end
+        sleepers.called.notify_all();
+        (wakes, left)
+    })
+}
+
+/// One item, and the call that `notify` makes.
+fn one_item(notify: fn(&Condvar)) -> impl FnOnce(&Sleepers) {
+    move |sleepers| {
+        sleepers.state.lock().unwrap().items += 1;
+        notify(&sleepers.called);
+    }
+}
+
+/// Two items in a row, before anybody who is called can be awake.
+fn two_items_with_a_call_if_it_was_empty(sleepers: &Sleepers) {
+    let mut state = sleepers.state.lock().unwrap();
+    for _ in 0..2 {
+        if state.items == 0 {
+            sleepers.called.notify_one();
+        }
+        state.items += 1;
+    }
+}
+
+/// How many of two poppers hear of the end that `tell` announces.
+fn hear_of_the_end(tell: fn(&Queue<Option<u32>>)) -> usize {
+    let queue = Queue::unbounded();
+    (1..=5).for_each(|n| queue.push(Some(n)).unwrap());
+    tell(&queue);
+    let hears = || loop {
+        match queue.pop_timeout(QUIET) {
             Ok(Some(_work)) => {}
             Ok(None) | Err(QueueError::Closed) => return true,
             Err(_) => return false,
         }
-    }
-}
-
-/// How many of two poppers go home after `tell_the_end`.
-fn home(tell_the_end: fn(&Queue<Option<u32>>)) -> usize {
-    let queue = Queue::unbounded();
-    (1..=5).for_each(|n| queue.push(Some(n)).unwrap());
-    tell_the_end(&queue);
+    };
     thread::scope(|scope| {
-        let poppers = [(); 2].map(|()| scope.spawn(|| goes_home(&queue)));
-        let home = poppers.map(|popper| popper.join().unwrap());
-        home.into_iter().filter(|&home| home).count()
+        let poppers = [scope.spawn(hears), scope.spawn(hears)];
+        poppers.map(|popper| popper.join().unwrap()).into_iter().filter(|&heard| heard).count()
     })
 }
 
-fn main() {
-    let n = home(|queue| queue.push(None).unwrap());
-    println!("a special last item:  {n} popper goes home, {} waits in vain", 2 - n);
-    let n = home(|queue| queue.close());
-    println!("close:                {n} poppers go home, {} wait in vain", 2 - n);
+fn tell(out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "one condvar, notify_one after each push and each pop:")?;
+    for (pushers, poppers, capacity) in [(2, 1, 1), (2, 1, 2), (3, 2, 2), (3, 2, 3)] {
+        let outcome = if 2 * capacity >= pushers + poppers {
+            assert!(items_arrive(pushers, poppers, capacity, 100 * QUIET));
+            "all items arrive".to_owned()
+        } else {
+            // Which waiter `notify_one` wakes is up to the system: try until it is the wrong one.
+            while items_arrive(pushers, poppers, capacity, QUIET) {}
+            let all = pushers + poppers;
+            format!("all {all} threads sleep, and nobody is left to wake them")
+        };
+        let poppers = ["", "1 popper, ", "2 poppers,"][poppers];
+        writeln!(out, "  {pushers} pushers, {poppers} capacity {capacity}: {outcome}")?;
+    }
 
-    let queue = Queue::bounded(2).unwrap();
+    let (wakes, _) = asleep_then(8, one_item(Condvar::notify_all));
+    let vain = wakes - 1;
+    write!(out, "one condvar, notify_all:         8 poppers sleep, 1 item comes: ")?;
+    writeln!(out, "{wakes} wake, {vain} of them in vain")?;
+    let (wakes, _) = asleep_then(8, one_item(Condvar::notify_one));
+    write!(out, "two condvars, notify_one:        8 poppers sleep, 1 item comes: ")?;
+    writeln!(out, "{wakes} wakes")?;
+    let (_, left) = asleep_then(2, two_items_with_a_call_if_it_was_empty);
+    write!(out, "a call only if it was empty:     2 poppers sleep, 2 items come: ")?;
+    writeln!(out, "{left} sleeps on beside an item")?;
+
+    let n = hear_of_the_end(|queue| queue.push(None).unwrap());
+    let vain = 2 - n;
+    writeln!(out, "two poppers, a special last item: {n} hears of the end, {vain} waits in vain")?;
+    let n = hear_of_the_end(|queue| queue.close());
+    let vain = 2 - n;
+    writeln!(out, "two poppers, `close`:             {n} hear of the end, {vain} wait in vain")?;
+
+    let queue = Queue::bounded(2);
     queue.push(1).unwrap();
     queue.push(2).unwrap();
     let refused = queue.try_push(3).unwrap_err();
-    println!("a queue of two is full: `try_push(3)` gives {} back", refused.item);
-    thread::scope(|scope| {
-        let pusher = scope.spawn(|| queue.push(refused.item).unwrap());
-        let first = queue.pop().unwrap();
-        pusher.join().unwrap(); // returns only because of that pop
-        println!("pop gives {first}: now `push(3)` gets through");
+    writeln!(out, "a queue of two is full: `try_push(3)` gives {} back", refused.item)?;
+    let first = thread::scope(|scope| {
+        scope.spawn(|| queue.push(refused.item).unwrap()); // returns only because of the pop
+        queue.pop().unwrap()
     });
+    writeln!(out, "`pop` gives {first}: now `push(3)` gets through")?;
 
-    let queue = Queue::bounded(2).unwrap();
+    let queue = Queue::bounded(2);
     let total: u32 = thread::scope(|scope| {
         let poppers = [(); 3].map(|()| scope.spawn(|| queue.pops().sum::<u32>()));
         (1..=100).for_each(|n| queue.push(n).unwrap());
         queue.close();
         poppers.into_iter().map(|popper| popper.join().unwrap()).sum()
     });
-    println!("three poppers add up 1 to 100 from a queue of two: {total}");
+    writeln!(out, "three poppers add up 1 to 100 from a queue of two: {total}")
+}
+
+fn main() {
+    let _ = tell(&mut io::stdout().lock()); // a reader that has closed its end has read enough
 }

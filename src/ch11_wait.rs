@@ -180,7 +180,7 @@ pub fn as_completed<'env, T>(
 ) -> AsCompleted<'env, T> {
     let called = Instant::now(); // before the input is read: that may take its time
     let futures: Vec<_> = futures.into_iter().map(Some).collect();
-    let news: Arc<Queue<usize>> = Arc::default();
+    let news = Arc::new(Queue::<usize>::unbounded());
     let mut done = Vec::new();
     for (key, future) in futures.iter().flatten().enumerate() {
         // (1) Either the future is done now, or it will tell the queue: no third case (I2).

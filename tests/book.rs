@@ -78,7 +78,6 @@ const NOT_REWRITTEN_YET: &[&str] = &[
     "ch04_event",
     "ch05_semaphore",
     "ch06_barrier",
-    "ch07_queue",
     "ch10_future",
     "ch15_thread_pool",
     "ch16_scope",

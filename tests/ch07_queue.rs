@@ -1,14 +1,17 @@
-//! Chapter 07: each cell of the state × event table, each invariant, CPython's queue cases, and the solution to `Try` 3.
+//! Chapter 07: each cell of the state × event table, each invariant, CPython's queue cases.
 
 mod support;
 
-use std::collections::VecDeque;
+mod ch07_queue {
+    pub(crate) mod exercises;
+}
+
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, Weak};
+use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 
-use concurrent_explained::QueueError::{Closed, Empty, Full, TimedOut, ZeroCapacity};
+use concurrent_explained::QueueError::{Closed, Empty, Full, TimedOut};
 use concurrent_explained::{Queue, QueueError, Refused};
 use support::{until, watchdog};
 
@@ -16,7 +19,7 @@ const ZERO: Duration = Duration::ZERO;
 
 /// A queue of two places holding 0, 1, ..
 fn queue_with(items: i32, closed: bool) -> Queue<i32> {
-    let queue = Queue::bounded(2).unwrap();
+    let queue = Queue::bounded(2);
     (0..items).for_each(|n| queue.try_push(n).unwrap());
     if closed {
         queue.close();
@@ -24,8 +27,9 @@ fn queue_with(items: i32, closed: bool) -> Queue<i32> {
     queue
 }
 
-/// Waits until `queue` holds `len` items and so many threads wait. (One that has been called counts until it is awake.)
-fn until_waiting(queue: &Queue<impl Sized>, len: usize, poppers: usize, pushers: usize) {
+/// Waits until `queue` holds `len` items and so many threads wait. One that has been called counts
+/// until it is awake.
+pub(crate) fn until_waiting(queue: &Queue<impl Sized>, len: usize, poppers: usize, pushers: usize) {
     let wanted = format!("len: {len}, closed: false, poppers: {poppers}, pushers: {pushers}");
     until(&wanted, || format!("{queue:?}").contains(&wanted));
 }
@@ -88,9 +92,9 @@ fn every_state_answers_every_event_as_the_table_says() {
 }
 
 #[test]
-fn items_leave_in_the_order_they_entered() {
-    // I1. CPython: SimpleQueueTest::test_basic
-    let queue = Queue::default();
+fn i1_items_leave_in_the_order_they_entered() {
+    // CPython: SimpleQueueTest::test_basic
+    let queue = Queue::unbounded();
     assert_eq!(queue.capacity(), None);
     (0..1000).for_each(|n| queue.push(n).unwrap());
     assert_eq!(queue.len(), 1000);
@@ -99,10 +103,10 @@ fn items_leave_in_the_order_they_entered() {
 }
 
 #[test]
-fn one_pusher_one_popper_keep_the_order() {
-    // I1. CPython: SimpleQueueTest::test_order
+fn i1_one_pusher_one_popper_keep_the_order() {
+    // CPython: SimpleQueueTest::test_order
     watchdog("twenty thousand items through two places", || {
-        let queue = Queue::bounded(2).unwrap();
+        let queue = Queue::bounded(2);
         thread::scope(|scope| {
             scope.spawn(|| {
                 (0..20_000).for_each(|n| queue.push(n).unwrap());
@@ -114,10 +118,29 @@ fn one_pusher_one_popper_keep_the_order() {
 }
 
 #[test]
-fn capacity_zero_is_an_error_and_capacity_is_told() {
-    assert_eq!(Queue::<u8>::bounded(0).unwrap_err(), ZeroCapacity);
-    assert_eq!(Queue::<u8>::bounded(3).unwrap().capacity(), Some(3));
+fn the_capacity_is_told() {
+    assert_eq!(Queue::<u8>::bounded(3).capacity(), Some(3));
     assert_eq!(Queue::<u8>::unbounded().capacity(), None);
+}
+
+#[test]
+#[should_panic(expected = "a queue needs a capacity of at least 1")]
+fn a_capacity_of_zero_panics() {
+    let _queue = Queue::<u8>::bounded(0);
+}
+
+#[test]
+fn a_limit_that_passes_while_a_popper_sleeps_leaves_no_waiter_behind() {
+    watchdog("a pop that a limit ends, then one that a push ends", || {
+        let queue = Queue::bounded(1);
+        assert_eq!(queue.pop_timeout(Duration::from_millis(1)), Err(TimedOut));
+        until_waiting(&queue, 0, 0, 0);
+        queue.push(1).unwrap();
+        let refused = queue.push_timeout(2, Duration::from_millis(1)).unwrap_err();
+        assert_eq!((refused.item, refused.why), (2, TimedOut));
+        until_waiting(&queue, 1, 0, 0);
+        assert_eq!(queue.pop(), Some(1));
+    });
 }
 
 #[test]
@@ -140,7 +163,7 @@ fn a_popper_waits_then_a_push_frees_it() {
 }
 
 #[test]
-fn a_pusher_waits_then_a_pop_frees_it() {
+fn i3_a_pusher_waits_then_a_pop_frees_it() {
     watchdog("a push that a pop ends", || {
         for limit in [None, Some(Duration::MAX)] {
             let queue = queue_with(2, false);
@@ -150,7 +173,7 @@ fn a_pusher_waits_then_a_pop_frees_it() {
                     Some(limit) => queue.push_timeout(2, limit),
                 });
                 until_waiting(&queue, 2, 0, 1);
-                assert_eq!(queue.len(), 2, "I3: the third item is not in");
+                assert_eq!(queue.len(), 2, "the third item is not in");
                 assert_eq!(queue.pop(), Some(0));
                 pusher.join().unwrap().unwrap();
             });
@@ -160,8 +183,8 @@ fn a_pusher_waits_then_a_pop_frees_it() {
 }
 
 #[test]
-fn pushers_wait_then_close_gives_them_their_items_back() {
-    // I4. CPython: QueueTest::test_shutdown_put, test_shutdown_immediate_put
+fn i4_pushers_wait_then_close_gives_them_their_items_back() {
+    // CPython: QueueTest::test_shutdown_put, test_shutdown_immediate_put
     watchdog("two pushers that a close frees", || {
         for now in [false, true] {
             let queue = queue_with(2, false);
@@ -187,8 +210,8 @@ fn queue_close_and_drain(queue: &Queue<i32>) -> Vec<i32> {
 }
 
 #[test]
-fn poppers_wait_then_close_ends_them_all() {
-    // I4. CPython: QueueTest::test_shutdown_pending_get, test_shutdown_immediate_get
+fn i4_poppers_wait_then_close_ends_them_all() {
+    // CPython: QueueTest::test_shutdown_pending_get, test_shutdown_immediate_get
     watchdog("four poppers that a close frees", || {
         for now in [false, true] {
             let queue = Queue::<i32>::unbounded();
@@ -240,10 +263,11 @@ fn closing_in_any_order_and_often_is_fine() {
 
 #[test]
 fn close_falls_among_four_pushers_and_six_poppers_and_frees_them_all() {
-    // CPython: QueueTest::test_shutdown_all_methods_in_many_threads, test_shutdown_immediate_all_methods_in_many_threads
+    // CPython: QueueTest::test_shutdown_all_methods_in_many_threads,
+    // test_shutdown_immediate_all_methods_in_many_threads
     watchdog("ten threads that a close in the middle frees", || {
         for round in 0..200 {
-            let queue = Queue::bounded(2).unwrap();
+            let queue = Queue::bounded(2);
             let (stored, taken) = (AtomicUsize::new(0), AtomicUsize::new(0));
             thread::scope(|scope| {
                 for _ in 0..4 {
@@ -271,8 +295,8 @@ fn close_falls_among_four_pushers_and_six_poppers_and_frees_them_all() {
 }
 
 #[test]
-fn two_poppers_sleep_then_two_pushes_in_a_row_free_both() {
-    // I2: the smallest case in which a popper can be forgotten. None takes a second item before `go`.
+fn i2_two_poppers_sleep_then_two_pushes_in_a_row_free_both() {
+    // The smallest case in which a popper can be forgotten. None takes a second item before `go`.
     watchdog("two poppers, two pushes, two thousand times", || {
         let [queue, back, go] = [(); 3].map(|()| Queue::unbounded());
         thread::scope(|scope| {
@@ -298,8 +322,8 @@ fn two_poppers_sleep_then_two_pushes_in_a_row_free_both() {
 }
 
 #[test]
-fn two_pushers_sleep_then_two_pops_in_a_row_free_both() {
-    // I2, the other side.
+fn i2_two_pushers_sleep_then_two_pops_in_a_row_free_both() {
+    // The other side.
     watchdog("two pushers, two pops, two thousand times", || {
         let queue = queue_with(2, false);
         let [back, go] = [(); 2].map(|()| Queue::unbounded());
@@ -325,8 +349,8 @@ fn two_pushers_sleep_then_two_pops_in_a_row_free_both() {
 }
 
 #[test]
-fn pushers_sleep_then_all_is_taken_and_every_one_is_freed() {
-    // I2: one taker, two free places.
+fn i2_pushers_sleep_then_all_is_taken_and_every_one_is_freed() {
+    // One taker, two free places.
     watchdog("two pushers that one take_all frees", || {
         let queue = queue_with(2, false);
         thread::scope(|scope| {
@@ -342,11 +366,12 @@ fn pushers_sleep_then_all_is_taken_and_every_one_is_freed() {
 }
 
 #[test]
-fn pushers_and_poppers_wait_at_once_and_nobody_is_forgotten() {
-    // I2, I3: blocking, trying and timed calls mixed; every item must arrive although limits pass at any moment.
+fn i2_pushers_and_poppers_wait_at_once_and_nobody_is_forgotten() {
+    // I3 too: blocking, trying and timed calls mixed. Every item must arrive although limits pass
+    // at any moment.
     watchdog("four pushers and four poppers on one place", || {
         const EACH: usize = 3000;
-        let queue = Queue::bounded(1).unwrap();
+        let queue = Queue::bounded(1);
         let sum = AtomicUsize::new(0);
         thread::scope(|scope| {
             let pushers = [0, 1, 2, 3].map(|pusher| {
@@ -391,8 +416,9 @@ fn pushers_and_poppers_wait_at_once_and_nobody_is_forgotten() {
 }
 
 #[test]
-fn fifty_pushers_and_fifty_poppers_lose_and_double_nothing() {
-    // I1. CPython: SimpleQueueTest::test_many_threads, test_many_threads_nonblock, test_many_threads_timeout
+fn i1_fifty_pushers_and_fifty_poppers_lose_and_double_nothing() {
+    // CPython: SimpleQueueTest::test_many_threads, test_many_threads_nonblock,
+    // test_many_threads_timeout
     fn run(pop: fn(&Queue<usize>) -> Option<usize>) {
         let (source, queue, seen) = (Queue::unbounded(), Queue::unbounded(), Queue::unbounded());
         (0..10_000).for_each(|n| source.push(n).unwrap());
@@ -459,11 +485,11 @@ impl Drop for Restless {
 }
 
 #[test]
-fn an_item_uses_the_queue_while_it_is_dropped() {
-    // I5. CPython: SimpleQueueTest::test_reentrancy
+fn i5_an_item_uses_the_queue_while_it_is_dropped() {
+    // CPython: SimpleQueueTest::test_reentrancy
     watchdog("drops that push", || {
         let drops = Arc::new(AtomicUsize::new(0));
-        let queue = Arc::new(Queue::bounded(2).unwrap());
+        let queue = Arc::new(Queue::bounded(2));
         let restless = || Restless(Arc::downgrade(&queue), drops.clone());
         queue.push(restless()).unwrap();
         drop(queue.pop()); // pushes a leaf
@@ -482,12 +508,12 @@ fn an_item_uses_the_queue_while_it_is_dropped() {
 #[test]
 fn debug_and_errors_ask_nothing_of_the_item_and_never_wait() {
     struct Opaque;
-    let queue = Queue::bounded(1).unwrap();
+    let queue = Queue::bounded(1);
     queue.push(Opaque).unwrap();
     assert_eq!(format!("{queue:?}"), "Queue { len: 1, closed: false, poppers: 0, pushers: 0 }");
     let refused = queue.try_push(Opaque).unwrap_err();
     assert_eq!(format!("{refused:?}; {refused}"), "Refused(Full); item refused: the queue is full");
-    let errors = [Full, Empty, TimedOut, Closed, ZeroCapacity].map(|why| why.to_string());
+    let errors = [Full, Empty, TimedOut, Closed].map(|why| why.to_string());
     assert!(
         (1..errors.len()).all(|n| !errors[..n].contains(&errors[n])),
         "each has words of its own"
@@ -504,95 +530,6 @@ fn a_queue_can_be_a_static_and_is_send_and_sync_whenever_items_can_be_sent() {
 
     fn send_and_sync<T: Send + Sync>() {}
     send_and_sync::<Queue<u8>>();
-    send_and_sync::<Queue<std::cell::Cell<u8>>>(); // T: Send is enough
+    send_and_sync::<Queue<std::cell::Cell<u8>>>(); // `T: Send` is enough
     send_and_sync::<Refused<u8>>();
-}
-
-/// The trap of the chapter: calls a popper only when the queue was empty. A sleeper may wake uncalled, so not every
-/// attempt shows it.
-#[test]
-fn calling_only_when_it_was_empty_leaves_a_popper_asleep_beside_an_item() {
-    let leaves_one_asleep = || {
-        let (items, news) = (Mutex::new(VecDeque::new()), Condvar::new());
-        let (asleep, awake) = (AtomicUsize::new(0), Queue::unbounded());
-        let pop = || {
-            let mut state = items.lock().unwrap();
-            asleep.fetch_add(1, Ordering::SeqCst); // counted under the lock: it sleeps when the lock is free
-            state = news.wait_while(state, |items| items.is_empty()).unwrap();
-            awake.push(state.pop_front()).unwrap();
-        };
-        thread::scope(|scope| {
-            (0..2).for_each(|_| _ = scope.spawn(pop));
-            until("two poppers sleep", || asleep.load(Ordering::SeqCst) == 2);
-            let mut state = items.lock().unwrap();
-            for item in [1, 2] {
-                if state.is_empty() {
-                    news.notify_one();
-                }
-                state.push_back(item);
-            }
-            drop(state);
-            assert_eq!(awake.pop(), Some(Some(1)));
-            if awake.pop_timeout(Duration::from_millis(50)) != Err(TimedOut) {
-                return false;
-            }
-            assert_eq!(*items.lock().unwrap(), [2], "the item beside which it sleeps");
-            news.notify_one(); // the lost call
-            awake.pop() == Some(Some(2))
-        })
-    };
-    watchdog("a popper that is called late", move || until("one stays asleep", leaves_one_asleep));
-}
-
-/// `Try` 3: one item at least, `most` at most, fewer once the queue is closed and empty.
-fn pop_some<T>(queue: &Queue<T>, most: usize) -> Vec<T> {
-    let mut items: Vec<T> = queue.pops().take(1).collect();
-    while !items.is_empty()
-        && items.len() < most
-        && let Ok(item) = queue.try_pop()
-    {
-        items.push(item);
-    }
-    items
-}
-
-#[test]
-fn pop_some_waits_for_the_first_and_takes_what_is_there() {
-    watchdog("pop_some", || {
-        let queue = Queue::unbounded();
-        thread::scope(|scope| {
-            let popper = scope.spawn(|| pop_some(&queue, 2));
-            until_waiting(&queue, 0, 1, 0);
-            queue.push(1).unwrap();
-            assert_eq!(popper.join().unwrap(), [1]);
-        });
-        (2..=4).for_each(|n| queue.push(n).unwrap());
-        queue.close();
-        assert_eq!(pop_some(&queue, 2), [2, 3]);
-        assert_eq!(pop_some(&queue, 2), [4]);
-        assert!(pop_some(&queue, 2).is_empty());
-    });
-}
-
-/// `Try` 2: two queues of five and the thread between them hold eleven, one queue of ten holds ten.
-#[test]
-fn two_queues_of_five_with_a_mover_let_the_pusher_run_eleven_ahead() {
-    watchdog("a pusher that runs ahead", || {
-        let [front, back] = [(); 2].map(|()| Queue::bounded(5).unwrap());
-        let pushed = AtomicUsize::new(0);
-        thread::scope(|scope| {
-            scope.spawn(|| front.pops().try_for_each(|n| back.push(n)));
-            scope.spawn(|| {
-                while front.push(()).is_ok() {
-                    pushed.fetch_add(1, Ordering::Relaxed);
-                }
-            });
-            until("eleven are in", || pushed.load(Ordering::Relaxed) >= 11);
-            until_waiting(&back, 5, 0, 1); // the mover holds one item
-            until_waiting(&front, 5, 0, 1);
-            assert_eq!(pushed.load(Ordering::Relaxed), 11);
-            front.close_now();
-            back.close();
-        });
-    });
 }

@@ -65,7 +65,7 @@ mod sleeping_barber {
     #[test]
     fn three_sit_down_a_fourth_goes_away_then_the_barber_comes_and_keeps_the_order() {
         watchdog("three haircuts", || {
-            let shop = Shop { chairs: Queue::bounded(3).unwrap() };
+            let shop = Shop { chairs: Queue::bounded(3) };
             thread::scope(|scope| {
                 let shop = &shop;
                 for name in 0..3 {
@@ -83,7 +83,7 @@ mod sleeping_barber {
     #[test]
     fn four_customers_two_chairs_and_nobody_leaves_as_he_came() {
         watchdog("4 000 haircuts", || {
-            let shop = Shop { chairs: Queue::bounded(2).unwrap() };
+            let shop = Shop { chairs: Queue::bounded(2) };
             thread::scope(|scope| {
                 let barber = scope.spawn(|| shop.work().len());
                 crew(4, |name| {

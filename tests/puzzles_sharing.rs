@@ -409,7 +409,7 @@ mod bounded_buffer {
     #[test]
     fn the_queue_passes_the_same_exam() {
         watchdog("2 000 items to go through the queue", || {
-            let queue = Queue::bounded(3).unwrap();
+            let queue = Queue::bounded(3);
             exam(|item| queue.push(item).unwrap(), || queue.pop().unwrap());
             assert!(queue.is_empty());
         });
@@ -417,7 +417,7 @@ mod bounded_buffer {
 
     #[test]
     fn buffer_and_queue_give_the_same_answers() {
-        let (buffer, queue) = (Buffer::new(3), Queue::bounded(3).unwrap());
+        let (buffer, queue) = (Buffer::new(3), Queue::bounded(3));
         for n in 0..1_000_usize {
             if (n / 8 % 2 == 0) != (n % 5 == 0) {
                 assert_eq!(buffer.try_push(n), queue.try_push(n).is_ok());

@@ -85,7 +85,7 @@ impl State {
             choices,
             story,
             held: Vec::new(),
-            clock: Duration::ZERO,
+            clock: Duration::from_secs(1), // then `Duration::MAX` from now overflows: no limit
             steps: 0,
             said: None,
             end: None,

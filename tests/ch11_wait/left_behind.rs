@@ -10,7 +10,7 @@ fn i4_an_end_that_comes_after_everybody_left_finds_nobody() {
     assert_eq!(waiting.complete(Ok(7)), Ok(()));
     // A queue of keys that was closed by its owner is a reader who has left, too.
     let (waiting, future) = promise::<usize>();
-    let news: Arc<Queue<usize>> = Arc::default();
+    let news = Arc::new(Queue::<usize>::unbounded());
     assert!(future.watch(news.clone() as Arc<dyn Watcher>, 0));
     news.close();
     waiting.complete(Ok(7)).unwrap();
