@@ -32,6 +32,7 @@
 //! | **IV** | **Processes** | |
 //! | 18 | [child](ch18_child) | [`ChildPool`]: a line out, a line back, and death as the end of a file |
 //! | 19 | [wire](ch19_wire) | [`Wire`]: a value as one line of text |
+//! | 20 | [records](ch20_records) | [`wire!`](ch20_records::wire): values under names can grow |
 //! | 21 | [protocol](ch21_protocol) | the lines that parent and worker exchange |
 //! | 22 | [worker](ch22_worker) | [`Tasks`]: a process has no closures, so tasks have names |
 //! | 24 | [in_flight](ch24_in_flight) | [`InFlight`](ch24_in_flight::InFlight): what one worker has been sent, and who pays when it dies |
@@ -63,6 +64,7 @@ pub mod ch17_map;
 
 pub mod ch18_child;
 pub mod ch19_wire;
+pub mod ch20_records;
 pub mod ch21_protocol;
 pub mod ch22_worker;
 pub mod ch24_in_flight;

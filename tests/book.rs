@@ -63,7 +63,6 @@ const NOT_BUILT_YET: &[&str] = &[
     "ch09_outcome",
     "ch13_task",
     "ch14_backlog",
-    "ch20_records",
     "ch23_process",
     "ch28_await",
     "ch29_timeline",

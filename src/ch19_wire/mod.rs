@@ -1,25 +1,40 @@
-//! # 19 · Wire — a value as one line of text
+//! # 19 · Wire — a value is one line of text, and its type says what comes next
 //!
-//! Needs: nothing but std.   Reading time: 12 min.
-//! Run it: cargo run --example ch19_wire
+//! | needs | nothing but std |
+//! | --- | --- |
+//! | reading time | 25 min, exercises not counted |
+//! | run it | `cargo run --example ch19_wire` |
+//! | files | [example](../../../../examples/ch19_wire.rs), [test](../../../../tests/ch19_wire.rs), [the story](../../../../CHAPTERS.md) |
+//! | before, after | [18](../ch18_child/index.html), [20](../ch20_records/index.html) |
 //!
 //! ## Why
 //!
-//! A thread pool hands a closure to another thread: both see the same memory. Another process sees
-//! none of it. What goes there goes through a pipe, as bytes, and has to become a value again on
-//! the other side. Here the bytes are one line of JSON, so that a person can type them and any
-//! language can read them.
+//! The pool of chapter 18 sends a line of text and refuses one with a line break in it. A task that
+//! takes two numbers and a name takes them apart by hand, and the child dies of each mistake in it.
+//! What is needed: any value as one line, and the same value back, or an error that says where the
+//! line is wrong.
+//!
+//! ## Steps
+//!
+//! 1. Escape the line break: `\` and `n`. And the backslash, or `\n` could be both. (The example
+//!    has this version in twelve lines.) It carries one text; a second one needs a mark between
+//!    them, and that mark an escape as well.
+//! 2. Take the marks of JSON. A person can type them, and every language reads them.
+//! 3. Let the type read. A reader of any JSON builds a tree first and looks for the value in it.
+//!    But what comes next is known: a `(u64, String)` is a bracket, a number, a comma, a string, a
+//!    bracket. So there is no tree, and each step either finds what it needs or says what it found.
+//! 4. Trust nothing. A line of a million brackets must not use up the stack, and a length that
+//!    stands in the text must not reserve memory.
 //!
 //! ## Picture
 //!
 //! ```text
 //! (7, "a\nb", None)                                  (7, "a\nb", None)
-//!        │ encode: appends to a String                      ▲
-//!        ▼                                                  │ decode: a cursor,
-//! [7,"a\nb",null]  ────── one line, no newline ──────▶      │ no tree in between
+//!        │ (1) encode: appends to a String                  ▲
+//!        ▼                                                  │ (2) decode: a cursor,
+//! [7,"a\nb",null]  ────── one line, no newline ──────▶      │     no tree in between
 //!   ▲
-//!   └ Reader { text, at, depth }:  what type comes next is known from `T`,
-//!     so each step either finds it or says column, expected, found
+//!   └ Reader { text, at, depth }
 //! ```
 //!
 //! | Rust | JSON | |
@@ -31,33 +46,24 @@
 //! | `Vec`, tuples | `[1,2]` | |
 //! | `Box<T>` | as `T` | |
 //! | `Option<T>` | `null` or as `T` | if `T` itself can be `null`: `null` or `[x]` |
+//! | `Result` | `{"ok":1}` or `{"err":"why"}` | |
 //!
-//! The room `records` adds what has names, and the rest:
-//!
-//! | Rust | JSON |
-//! | --- | --- |
-//! | `struct` | `{"path":"a.txt","size":12}` |
-//! | `enum` | the name of the variant, then its fields: `["Circle",1.5]`, `["Empty"]` |
-//! | `Result` | `{"ok":1}` or `{"err":"why"}` |
-//! | maps with `String` keys | `{"a":1}` |
-//! | maps with other keys | an array of pairs: `[[1,"a"],[2,"b"]]` |
-//! | `VecDeque`, sets, `[T; N]` | `[1,2]`; an array has exactly `N` items |
-//! | `char` | a string of one character |
-//! | `Duration` | seconds: `1.5`, exact to the nanosecond |
+//! Chapter 20 adds structs and enums of yours, maps, sets, arrays, paths and durations.
 //!
 //! ## Promises
 //!
-//! - What is written reads back as the same value. (A NaN is a NaN, its bits are not kept. A value
-//!   nested more than 128 deep is written, but refused when it is read.)
-//! - What is written is one line and valid JSON; what JSON allows is read, white space included,
-//!   and so are the bare `NaN` and `Infinity` that Python writes. What JSON does not allow is an
-//!   error: `+5`, `007`, `[1,]`.
-//! - Reading never panics and never runs out of stack, and memory grows only with the text: no
-//!   number in the text is believed.
-//! - An error names the column, counted in characters from 1, what was expected there, and what was
-//!   found.
-//! - A number too large for a float becomes infinite, as in Python. A number too large for a whole
-//!   number is an error.
+//! - I1. What is written reads back as the same value. (A NaN is a NaN, its bits are not kept.)
+//! - I2. What is written is one line and valid JSON. What JSON allows is read, white space too, and
+//!   so are the bare `NaN` and `Infinity` that Python writes. What it does not allow is an error:
+//!   `+5`, `007`, `[1,]`.
+//! - I3. Reading never panics, never runs out of stack, and takes memory only as the text grows: no
+//!   number in the text is believed, and a value more than 128 deep is refused.
+//! - I4. An error names the column, counted in characters from 1, what was expected there, and what
+//!   was found.
+//! - Not promised: that a float of the text is exact. One that is too large is infinite, as in
+//!   Python. (A whole number that is too large is an error.)
+//! - Not promised: that what is more than 128 deep can be read back. It is written, since `encode`
+//!   has no errors.
 //!
 //! ## The trap
 //!
@@ -67,7 +73,7 @@
 //! ```should_panic
 //! let line = "18446744073709551615 hello";
 //! let (length, text) = line.split_once(' ').unwrap();
-//! let mut bytes: Vec<u8> = Vec::with_capacity(length.parse().unwrap()); // panics: capacity overflow
+//! let mut bytes: Vec<u8> = Vec::with_capacity(length.parse().unwrap()); // panics: overflow
 //! bytes.extend(text.bytes());
 //! ```
 //!
@@ -84,22 +90,21 @@
 //!
 //! ## Try
 //!
-//! 1. Predict: what is `to_line(&Some(Some(None::<u8>)))`?
-//! 2. Predict: `struct Nest(Vec<Nest>)` is written as its `Vec`. How many brackets can one inside
-//!    of the other be read, and which column does the error for one more name?
+//! 1. Predict: what is `to_line(&Some(Some(None::<u8>)))`? And how many brackets, one inside of the
+//!    other, can a `struct Nest(Vec<Nest>)` be read from?
+//! 2. Break: in [`Reader::item`], do not count. Which line ends the test program, and how?
 //! 3. Extend: write `Wire` for a `Celsius(f64)` that refuses anything below -273.15 with an error
-//!    of its own.
-//!
-//! The answers are in `tests/ch19_wire.rs`.
+//!    of its own, which points at the number.
 
-mod records;
+// Part of concurrent-explained, MIT OR Apache-2.0.
+
 mod text;
+mod values;
 
-pub use records::{Ignored, entries, present, put_entry, start};
+pub use values::Ignored;
 
-use std::fmt::{self, Display, Write};
+use std::fmt::{self, Display};
 use std::iter::from_fn;
-use text::{is_number, quote, unquote};
 
 /// What reading a value gives: the value, or what is wrong with the text.
 pub type Decoded<T> = Result<T, WireError>;
@@ -134,10 +139,11 @@ pub type Decoded<T> = Result<T, WireError>;
 ///
 ///     fn decode(input: &mut Reader<'_>) -> Decoded<Self> {
 ///         input.expect('[')?;
+///         let name = input.here()?; // where to point if there is no such variant
 ///         let shape = match input.item::<String>()?.as_str() {
 ///             "empty" => Shape::Empty,
 ///             "rectangle" => Shape::Rectangle { width: input.item()?, height: input.item()? },
-///             _ => return Err(input.error("\"empty\" or \"rectangle\" before this")),
+///             _ => return Err(name.error("\"empty\" or \"rectangle\"")),
 ///         };
 ///         input.expect(']')?;
 ///         Ok(shape)
@@ -149,17 +155,22 @@ pub type Decoded<T> = Result<T, WireError>;
 /// assert_eq!(from_line::<Vec<Shape>>(&to_line(&shapes)), Ok(shapes));
 ///
 /// let error = from_line::<Shape>(r#"["circle",1]"#).unwrap_err();
-/// assert_eq!(error.to_string(), r#"column 10: expected "empty" or "rectangle" before this, found ",1]""#);
+/// assert_eq!((error.column, &*error.expected), (2, r#""empty" or "rectangle""#));
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "a `{Self}` cannot be sent to another process: it is not `Wire`",
+    note = "for a type of yours: `wire!(struct Name {{ field, field }});`, which is chapter 20",
+    note = "or implement `Wire` by hand, as its documentation shows"
+)]
 pub trait Wire: Sized {
     /// Whether the text of a value can be `null`. A type that writes `null` has to say so: `Some`
     /// of it then stands in brackets, or it would read back as `None`.
     const NULLABLE: bool = false;
 
-    /// Appends the value to `out`: valid JSON, no newline.
+    /// (1) Appends the value to `out`: valid JSON, no newline. (I2)
     fn encode(&self, out: &mut String);
 
-    /// Reads one value from `input` and leaves the rest.
+    /// (2) Reads one value from `input` and leaves the rest.
     ///
     /// # Errors
     /// What was expected, and where, if the text is something else. `input` is then of no more use.
@@ -196,8 +207,7 @@ pub fn to_line<T: Wire>(value: &T) -> String {
 pub fn from_line<T: Wire>(text: &str) -> Decoded<T> {
     let mut input = Reader { text, at: 0, depth: 0 };
     let value = T::decode(&mut input)?;
-    let end = input.rest().is_empty();
-    end.then_some(value).ok_or_else(|| input.error("the end of the line"))
+    if input.rest().is_empty() { Ok(value) } else { Err(input.error("the end of the line")) }
 }
 
 /// Why a text is not the value asked for.
@@ -210,14 +220,6 @@ pub struct WireError {
     /// The next 20 characters; empty at the end of the line.
     pub found: String,
 }
-
-impl Display for WireError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "column {}: expected {}, found {:?}", self.column, self.expected, self.found)
-    }
-}
-
-impl std::error::Error for WireError {}
 
 /// A place in a line that is being read.
 #[derive(Debug, Clone)]
@@ -238,7 +240,7 @@ impl<'a> Reader<'a> {
         &self.text[self.at..]
     }
 
-    /// The error "expected this, found that" for this place.
+    /// The error "expected this, found that" for this place. (I4)
     ///
     /// It counts characters from the start of the line: make it only to return it.
     pub fn error(&self, expected: impl Display) -> WireError {
@@ -252,8 +254,26 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// If something else comes next.
     pub fn expect(&mut self, mark: char) -> Decoded<()> {
-        let found = self.rest().starts_with(mark).then(|| self.at += mark.len_utf8());
-        found.ok_or_else(|| self.error(format_args!("`{mark}`")))
+        if !self.rest().starts_with(mark) {
+            return Err(self.error(format_args!("`{mark}`")));
+        }
+        self.at += mark.len_utf8();
+        Ok(())
+    }
+
+    /// Steps to the next value, over the comma it may need. What it returns stays there: it can
+    /// point at the value after the value was read.
+    ///
+    /// # Errors
+    /// If there is no comma where one is due.
+    pub fn here(&mut self) -> Decoded<Reader<'a>> {
+        // None is due after an opening bracket, a comma or a colon. No value ends with one of them.
+        let before = self.text[..self.at].trim_ascii_end().bytes().last();
+        if !matches!(before, None | Some(b'[' | b'{' | b',' | b':')) {
+            self.expect(',')?;
+        }
+        self.rest();
+        Ok(self.clone())
     }
 
     /// The next value inside of the one being read, after the comma it may need.
@@ -261,49 +281,69 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// Those of `T`, and "at most 128 levels": the stack is finite, the brackets in a line are not.
     pub fn item<T: Wire>(&mut self) -> Decoded<T> {
-        // After an opening bracket, a comma or a colon no comma is due. No value ends with one of
-        // them.
-        let before = self.text[..self.at].trim_ascii_end().bytes().last();
-        if !matches!(before, None | Some(b'[' | b'{' | b',' | b':')) {
-            self.expect(',')?;
+        self.here()?;
+        if self.depth == 128 {
+            return Err(self.error("at most 128 levels")); // (I3)
         }
         self.depth += 1;
-        let value = (self.depth <= 128).then(|| T::decode(self));
+        let value = T::decode(self);
         self.depth -= 1;
-        value.unwrap_or_else(|| Err(self.error("at most 128 levels")))
+        value
     }
 
-    /// All items of an array, into any collection. Room is made as they come.
+    /// All items of an array, into any collection. It grows as they come. (I3)
     ///
     /// # Errors
     /// Those of the items, and of the brackets and commas around them.
     pub fn items<T: Wire, C: FromIterator<T>>(&mut self) -> Decoded<C> {
         self.expect('[')?;
-        let next = || (!self.rest().starts_with(']')).then(|| self.item());
+        let next = || if self.rest().starts_with(']') { None } else { Some(self.item()) };
         let all = from_fn(next).collect::<Decoded<C>>()?;
-        self.expect(']').map(|()| all)
+        self.expect(']')?;
+        Ok(all)
     }
 
-    /// The next number, word or string (with its quotes and escapes), if `read` takes it; `what` it
-    /// should be if not.
+    /// The next number or word, if `read` takes it; `what` it should be if not.
     ///
     /// # Errors
     /// If `read` says `None`.
     pub fn word<T>(&mut self, what: impl Display, read: fn(&str) -> Option<T>) -> Decoded<T> {
         let rest = self.rest();
-        // A quote after an odd number of backslashes does not end the string.
-        let escaped = |at: &usize| (at - rest[..*at].trim_end_matches('\\').len()) % 2 == 1;
-        let mut quotes = rest.match_indices('"').skip(1).map(|(at, _)| at);
-        let part = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
-        let end = match rest.starts_with('"') {
-            true => quotes.find(|at| !escaped(at)).map(|at| at + 1),
-            false => rest.bytes().position(|byte| !part(byte)),
-        };
+        let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.\"".contains(&byte);
+        let end = rest.bytes().position(|byte| !is_part(byte));
         let word = &rest[..end.unwrap_or(rest.len())];
         let value = read(word).ok_or_else(|| self.error(what))?;
         self.at += word.len();
         Ok(value)
     }
+
+    /// The next string, if it is in quotes and all of its escapes are those of JSON.
+    ///
+    /// # Errors
+    /// If it is not.
+    pub fn string(&mut self) -> Decoded<String> {
+        let rest = self.rest();
+        let (text, length) = text::unquote(rest).ok_or_else(|| self.error("a string"))?;
+        self.at += length;
+        Ok(text)
+    }
+}
+
+/// Reads an object: for each entry its key, then `value` reads the value.
+///
+/// # Errors
+/// Those of the keys and values, and of the brackets, commas and colons around them.
+pub fn entries<K: Wire>(
+    input: &mut Reader<'_>,
+    mut value: impl FnMut(K, &mut Reader<'_>) -> Decoded<()>,
+) -> Decoded<()> {
+    input.expect('{')?;
+    while !input.rest().starts_with('}') {
+        let key = input.item()?;
+        input.expect(':')?;
+        value(key, input)?;
+    }
+    input.expect('}')
 }
 
 /// Appends a value inside of the one being written, after the comma it may need.
@@ -312,87 +352,36 @@ pub fn put<T: Wire>(out: &mut String, value: &T) {
     value.encode(out);
 }
 
-fn comma(out: &mut String) {
-    if !out.ends_with(['[', '{', ':']) {
+/// Appends the comma that the next value may need: as in [`Reader::here`], none is due after what
+/// has just been opened.
+pub fn comma(out: &mut String) {
+    if !out.ends_with(['[', '{', ',', ':']) {
         out.push(',');
     }
+}
+
+/// Appends an entry of an object. `name` is written as it is: it must need no escape.
+pub fn put_entry<T: Wire>(out: &mut String, name: &str, value: &T) {
+    comma(out);
+    out.extend(["\"", name, "\":"]);
+    value.encode(out);
 }
 
 /// Appends an array of all `items`.
 pub fn put_all<'v, T: Wire + 'v>(out: &mut String, items: impl IntoIterator<Item = &'v T>) {
     out.push('[');
-    items.into_iter().for_each(|item| put(out, item));
+    for item in items {
+        put(out, item);
+    }
     out.push(']');
 }
 
-// One row a type: its generics, its name, whether it can be `null`, how it is written, how it is
-// read.
-macro_rules! table {
-    ($([$($generics:tt)*] $type:ty, $nullable:expr,
-        |$value:ident, $out:ident| $encode:expr, |$input:ident| $decode:expr;)+) => {$(
-        impl<$($generics)*> Wire for $type {
-            const NULLABLE: bool = $nullable;
-            fn encode(&self, $out: &mut String) {
-                let $value = self;
-                $encode
-            }
-            fn decode($input: &mut Reader<'_>) -> Decoded<Self> {
-                $decode
-            }
-        }
-    )+};
+// Plumbing
+
+impl Display for WireError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "column {}: expected {}, found {:?}", self.column, self.expected, self.found)
+    }
 }
 
-table! {
-    [] (), true, |_unit, out| out.push_str("null"),
-        |input| input.word("null", |word| (word == "null").then_some(()));
-    [] bool, false, |bool, out| _ = write!(out, "{bool}"),
-        |input| input.word("true or false", |word| word.parse().ok());
-    [] String, false, |text, out| quote(text, out), |input| input.word("a string", unquote);
-    [T: Wire] Vec<T>, false, |items, out| put_all(out, items), |input| input.items();
-    [T: Wire] Box<T>, T::NULLABLE, |v, out| T::encode(v, out), |input| input.item().map(Box::new);
-    [T: Wire] Option<T>, true,
-        |option, out| match option {
-            None => out.push_str("null"),
-            Some(value) if T::NULLABLE => put_all(out, [value]),
-            Some(value) => value.encode(out),
-        },
-        |input| match input.rest().starts_with('n') {
-            true => <()>::decode(input).map(|()| None),
-            _ if T::NULLABLE => <(T,)>::decode(input).map(|(value,)| Some(value)),
-            _ => T::decode(input).map(Some),
-        };
-}
-
-macro_rules! whole_numbers {
-    ($($int:ty)+) => { table! { $([] $int, false, |int, out| _ = write!(out, "{int}"),
-        |input| input.word(format_args!("a whole number from {} to {}", <$int>::MIN, <$int>::MAX),
-            |word| word.parse().ok().filter(|_| is_number(word)));
-    )+ } };
-}
-whole_numbers! { u8 i8 u16 i16 u32 i32 u64 i64 u128 i128 usize isize }
-
-macro_rules! floats {
-    ($($float:ty)+) => { table! { $([] $float, false,
-        |x, out| _ = if x.is_finite() { write!(out, "{x:?}") } else { write!(out, "\"{x}\"") },
-        |input| input.word("a number", |word| match word {
-            "\"NaN\"" | "\"inf\"" | "\"-inf\"" => word.trim_matches('"').parse().ok(),
-            "NaN" | "Infinity" | "-Infinity" => word.parse().ok(),
-            _ => word.parse().ok().filter(|_| is_number(word)),
-        });
-    )+ } };
-}
-floats! { f32 f64 }
-
-macro_rules! tuples {
-    ($($($name:ident $index:tt)+;)+) => { table! { $([$($name: Wire),+] ($($name,)+), false,
-        |tuple, out| { out.push('['); $(put(out, &tuple.$index);)+ out.push(']') },
-        |input| {
-            input.expect('[')?;
-            let tuple = ($(input.item::<$name>()?,)+);
-            input.expect(']').map(|()| tuple)
-        };
-    )+ } };
-}
-tuples! { A 0; A 0 B 1; A 0 B 1 C 2; A 0 B 1 C 2 D 3; A 0 B 1 C 2 D 3 E 4; A 0 B 1 C 2 D 3 E 4 F 5;
-A 0 B 1 C 2 D 3 E 4 F 5 G 6; A 0 B 1 C 2 D 3 E 4 F 5 G 6 H 7; }
+impl std::error::Error for WireError {}

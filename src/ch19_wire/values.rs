@@ -1,0 +1,131 @@
+//! The values of std that a program has anyway: how each is written, and how it is read.
+
+// Part of concurrent-explained, MIT OR Apache-2.0.
+
+use super::text::quote;
+use super::{Decoded, Reader, Wire, entries, put, put_all, put_entry};
+use std::fmt::{Display, Write};
+
+// One row a type: its generics, its name, whether it can be `null`, how it is written, how it is
+// read.
+macro_rules! table {
+    ($([$($generics:tt)*] $type:ty, $nullable:expr,
+        |$value:ident, $out:ident| $encode:expr, |$input:ident| $decode:expr;)+) => {$(
+        impl<$($generics)*> Wire for $type {
+            const NULLABLE: bool = $nullable;
+            fn encode(&self, $out: &mut String) {
+                let $value = self;
+                $encode
+            }
+            fn decode($input: &mut Reader<'_>) -> Decoded<Self> {
+                $decode
+            }
+        }
+    )+};
+}
+
+table! {
+    [] (), true, |_unit, out| out.push_str("null"),
+        |input| input.word("null", |word| (word == "null").then_some(()));
+    [] bool, false, |bool, out| show(out, bool),
+        |input| input.word("true or false", |word| word.parse().ok());
+    [] String, false, |text, out| quote(text, out), |input| input.string();
+    [T: Wire] Vec<T>, false, |items, out| put_all(out, items), |input| input.items();
+    [T: Wire] Box<T>, T::NULLABLE, |v, out| T::encode(v, out), |input| input.item().map(Box::new);
+    // `Some` of what is `null` itself stands in brackets, or it would be read as `None`. (I1)
+    [T: Wire] Option<T>, true,
+        |option, out| match option {
+            None => out.push_str("null"),
+            Some(value) if T::NULLABLE => put_all(out, [value]),
+            Some(value) => value.encode(out),
+        },
+        |input| match input.rest().starts_with('n') {
+            true => <()>::decode(input).map(|()| None),
+            false if T::NULLABLE => <(T,)>::decode(input).map(|(value,)| Some(value)),
+            false => T::decode(input).map(Some),
+        };
+    [T: Wire, E: Wire] Result<T, E>, false,
+        |result, out| {
+            out.push('{');
+            match result {
+                Ok(value) => put_entry(out, "ok", value),
+                Err(error) => put_entry(out, "err", error),
+            }
+            out.push('}');
+        },
+        |input| {
+            input.expect('{')?;
+            let (here, key) = (input.here()?, input.string()?);
+            input.expect(':')?;
+            let result = match &*key {
+                "ok" => Ok(input.item()?),
+                "err" => Err(input.item()?),
+                _ => return Err(here.error("\"ok\" or \"err\"")),
+            };
+            input.expect('}').map(|()| result)
+        };
+}
+
+macro_rules! whole_numbers {
+    ($($int:ty)+) => { table! { $([] $int, false, |int, out| show(out, int),
+        |input| input.word(format_args!("a whole number from {} to {}", <$int>::MIN, <$int>::MAX),
+            |word| word.parse().ok().filter(|_| is_number(word)));
+    )+ } };
+}
+whole_numbers! { u8 i8 u16 i16 u32 i32 u64 i64 u128 i128 usize isize }
+
+macro_rules! floats {
+    ($($float:ty)+) => { table! { $([] $float, false,
+        // JSON has no word for these three, so they are strings.
+        |x, out| match x.is_finite() {
+            true => show(out, format_args!("{x:?}")),
+            false => show(out, format_args!("\"{x}\"")),
+        },
+        |input| input.word("a number", |word| match word {
+            "\"NaN\"" | "\"inf\"" | "\"-inf\"" => word.trim_matches('"').parse().ok(),
+            "NaN" | "Infinity" | "-Infinity" => word.parse().ok(), // from Python
+            _ => word.parse().ok().filter(|_| is_number(word)),
+        });
+    )+ } };
+}
+floats! { f32 f64 }
+
+macro_rules! tuples {
+    ($($($name:ident $index:tt)+;)+) => { table! { $([$($name: Wire),+] ($($name,)+), false,
+        |tuple, out| { out.push('['); $(put(out, &tuple.$index);)+ out.push(']') },
+        |input| {
+            input.expect('[')?;
+            let tuple = ($(input.item::<$name>()?,)+);
+            input.expect(']').map(|()| tuple)
+        };
+    )+ } };
+}
+tuples! { A 0; A 0 B 1; A 0 B 1 C 2; A 0 B 1 C 2 D 3; A 0 B 1 C 2 D 3 E 4; A 0 B 1 C 2 D 3 E 4 F 5;
+A 0 B 1 C 2 D 3 E 4 F 5 G 6; A 0 B 1 C 2 D 3 E 4 F 5 G 6 H 7; }
+
+/// Any JSON, read and forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ignored;
+
+table! {
+    [] Ignored, true, |_ignored, out| out.push_str("null"),
+        |input| match input.rest().bytes().next() {
+            Some(b'[') => input.items::<Self, Vec<_>>().map(|_| Self),
+            Some(b'{') => entries::<String>(input, |_, at| at.item().map(|Self| ())).map(|()| Self),
+            Some(b'"') => input.string().map(|_| Self),
+            _ => input.word("a value", |word| (!word.is_empty()).then_some(Self)),
+        };
+}
+
+/// Appends what `value` displays. A `String` takes everything, so there is no error.
+fn show(out: &mut String, value: impl Display) {
+    let _ = write!(out, "{value}");
+}
+
+/// What JSON asks of a number beyond what Rust's `parse` does: no `+5`, `007`, `.5`, `5.`, `nan`.
+fn is_number(word: &str) -> bool {
+    let whole = word.strip_prefix('-').unwrap_or(word).as_bytes();
+    matches!(whole, [b'0'] | [b'0', b'.' | b'e' | b'E', ..] | [b'1'..=b'9', ..])
+        && whole.windows(2).all(|pair| pair[0] != b'.' || pair[1].is_ascii_digit())
+        && !whole.ends_with(b".")
+}
