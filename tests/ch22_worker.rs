@@ -12,7 +12,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use concurrent_explained::ch19_wire::{Decoded, Reader, Wire, from_line, to_line};
+use concurrent_explained::ch19_wire::{from_line, to_line};
+use concurrent_explained::ch20_records::*;
 use concurrent_explained::ch21_protocol::{ErrKind, Incoming, Lines, Message, VERSION};
 use concurrent_explained::ch22_worker::{LOOKAHEAD, Tasks, worker_mark};
 use support::process_watchdog as watchdog;
@@ -27,7 +28,7 @@ struct About {
     tasks: Vec<String>,
     lookahead: Option<usize>,
 }
-concurrent_explained::wire!(struct About { pid, tasks, lookahead });
+wire!(struct About { pid, tasks, lookahead });
 
 fn twice<T: Clone>(value: T) -> Vec<T> {
     vec![value.clone(), value]
