@@ -1,13 +1,27 @@
 //! # 04 · Event — a generation counter
 //!
-//! Needs: nothing but std.   Reading time: 7 min.
-//! Run it: cargo run --example ch04_event
+//! | needs | nothing but std |
+//! | --- | --- |
+//! | reading time | 9 min, exercises not counted |
+//! | run it | `cargo run --example ch04_event` |
+//! | files | [example](../../../../examples/ch04_event.rs), [test](../../../../tests/ch04_event.rs), [the story](../../../../CHAPTERS.md) |
+//! | before, after | [03](../ch03_condition/index.html), [05](../ch05_semaphore/index.html) |
 //!
 //! ## Why
 //!
-//! A condition frees whoever sleeps at the moment of the notification; a thread that comes a moment
-//! later sleeps for ever. "The server is up" is news of another kind: it stays true. An event is
-//! news that stays, until somebody clears it.
+//! A notification reaches the threads that wait at that moment; a thread that comes a little later
+//! waits for the next one. "The server is up" is news of another kind: it stays true. An event is
+//! news that stays until a thread clears it.
+//!
+//! ## Steps
+//!
+//! 1. A flag and chapter 03's `Condition`: the whole event in 25 lines, right, and in the example.
+//!    A thread that is in the queue when `set` comes is notified, and that alone lets it go on.
+//! 2. It stands on three chapters. On nothing but std, a flag and a `Condvar` are not enough: a
+//!    `Condvar` may wake a thread for no reason, so a thread that wakes must look, and the flag is
+//!    the wrong thing to look at: see the trap.
+//! 3. So `set` also counts a **generation**. A thread remembers the generation in which it came,
+//!    and goes on when that is over. No queue is needed, and one `notify_all` serves everybody.
 //!
 //! ## Picture
 //!
@@ -30,38 +44,47 @@
 //!
 //! ## Promises
 //!
-//! - I1: `set` frees every thread that waits at that moment, even if `clear` follows at once.
-//! - I2: each `set` begins a new generation, and nothing else does.
-//! - I3: `waiting` counts the threads that wait and have not been freed; so it is 0 while set.
-//! - `wait_timeout` answers `true` whenever the flag was set between its call and its return.
+//! - I1. `set` frees every thread that waits at that moment, even if `clear` follows at once.
+//! - I2. Each `set` begins a new generation, and nothing else does.
+//! - I3. `waiting` counts the threads that wait and have not been freed; so it is 0 while set.
+//! - I4. `wait_timeout` answers `true` exactly if the flag was set at some moment of the wait.
 //! - What a thread did before `set` is seen by every thread that this `set` frees.
 //! - Not promised: that the flag is still set when a freed thread runs.
 //!
 //! ## The trap
 //!
-//! `while !flag { sleep }` asks the wrong question. A sleeper wakes some time after `set`; if
-//! `clear` comes before it holds the lock, it reads "cleared" and sleeps again, although it was
-//! called. The example forces it. The right question is not *is it set?* but *has it been set since
-//! I came?*, and a counter answers it.
+//! `while !flag { sleep }` asks the wrong question. A thread that sleeps on a `Condvar` needs time
+//! to wake up and to get the mutex. If `clear` is faster, it reads "cleared" and sleeps again,
+//! although it was woken by a `set`. The right question is not *is it set?* but *has it been set
+//! since I came?*, and a counter answers it. The shortest schedule that shows it is `1`, to let the
+//! waiter go to sleep first: `cargo run --example ch04_event -- 1` replays it, a column for each
+//! thread.
+//!
+//! The event on `Condition` does not have this trap: to be out of the queue already means to have
+//! been called, and nothing is left to be asked.
 //!
 //! ## Elsewhere
 //!
 //! - std: `OnceLock` is set once and never cleared.
-//! - Python: `threading.Event`; set and clear in a row lost waiters until 3.3.
+//! - Python: `threading.Event` is a flag and a `Condition`, as in the example.
 //! - Java: `CountDownLatch` opens once; `Phaser` shows its generations ("phases").
 //!
 //! ## Try
 //!
-//! 1. A thread waits in generation 4 and wakes in generation 9. Is it free? What did it miss?
-//! 2. Let `wait` ask for the flag instead of the generation. Which test sees it?
-//! 3. One thread waits, clears, and looks what is new, again and again. In which order must it
-//!    clear and look, so that it misses nothing?
+//! 1. Predict: a thread waits in generation 4 and wakes in generation 9. Does it go on? How many
+//!    sets has it missed?
+//! 2. Break: let (2) ask `!state.set`. Which tests see it?
+//! 3. Extend: one thread waits, clears, and looks what is new, again and again. In which order must
+//!    it clear and look, so that it misses nothing?
 
-use std::fmt;
+// Part of concurrent-explained, MIT OR Apache-2.0.
+
 use std::sync::{Condvar, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use std::{fmt, mem};
 
-/// A flag that threads can wait for.
+/// A flag that threads can wait for. Also good to tell long work to stop: it asks
+/// [`is_set`](Self::is_set) now and then.
 ///
 /// # Examples
 /// ```
@@ -77,17 +100,17 @@ use std::time::Duration;
 #[derive(Default)]
 pub struct Event {
     state: Mutex<State>,
-    /// Everybody waits here for the next generation.
-    risen: Condvar,
+    /// Everybody sleeps here until the next generation.
+    was_set: Condvar,
 }
 
 #[derive(Default)]
 struct State {
     /// Written by `set` and `clear`.
     set: bool,
-    /// I2: how many times `set` was called. At one a nanosecond it lasts 584 years.
+    /// How many times `set` was called (I2). At one a nanosecond it lasts 584 years.
     generation: u64,
-    /// I3: a waiter adds itself; `set` takes all off, a waiter whose limit passed itself.
+    /// A thread that waits adds itself. `set` takes all off, a thread out of time itself (I3).
     waiting: usize,
 }
 
@@ -95,21 +118,22 @@ impl Event {
     /// An event that is not set.
     pub const fn new() -> Self {
         let state = State { set: false, generation: 0, waiting: 0 };
-        Self { state: Mutex::new(state), risen: Condvar::new() }
+        Self { state: Mutex::new(state), was_set: Condvar::new() }
     }
 
-    /// Sets the flag. Setting it again changes nothing that can be seen.
+    /// Sets the flag. To set it again changes nothing that can be seen.
     ///
     /// # Wakes
     /// Every waiting thread.
     pub fn set(&self) {
         let mut state = self.state.lock().unwrap();
         state.set = true;
-        state.generation += 1; // I1, I2: from here on every waiter is free, whenever it wakes
-        let waiting = std::mem::take(&mut state.waiting);
-        drop(state); // the sleepers need the lock
+        state.generation += 1; // every thread that waits is free from here on, awake or not (I1)
+        let waiting = mem::take(&mut state.waiting);
+        drop(state); // the woken threads need the mutex
+        // A notification is a system call, even if nobody sleeps.
         if waiting > 0 {
-            self.risen.notify_all(); // (1)
+            self.was_set.notify_all(); // (1)
         }
     }
 
@@ -118,7 +142,7 @@ impl Event {
         self.state.lock().unwrap().set = false;
     }
 
-    /// Whether the flag is set. Another thread may change that before the caller looks.
+    /// Whether the flag is set. Another thread may change that before the caller uses it.
     pub fn is_set(&self) -> bool {
         self.state.lock().unwrap().set
     }
@@ -128,7 +152,7 @@ impl Event {
     /// # Blocks
     /// While the flag is not set, until a `set`.
     pub fn wait(&self) {
-        self.wait_within(None);
+        self.wait_until(None);
     }
 
     /// Waits for the flag, no longer than `limit`. Returns whether it was set meanwhile.
@@ -137,39 +161,42 @@ impl Event {
     /// Like [`wait`](Self::wait), at most for `limit`; zero only looks.
     #[must_use = "the limit may have passed first"]
     pub fn wait_timeout(&self, limit: Duration) -> bool {
-        self.wait_within(Some(limit))
+        self.wait_until(Instant::now().checked_add(limit))
     }
 
-    /// `None` is for ever. Returns whether the flag was set.
-    fn wait_within(&self, limit: Option<Duration>) -> bool {
+    /// `None`: no deadline. Returns whether the flag was set.
+    fn wait_until(&self, deadline: Option<Instant>) -> bool {
         let mut state = self.state.lock().unwrap();
         if state.set {
             return true;
         }
+        let came_in = state.generation;
         state.waiting += 1;
-        let came = state.generation;
-        // (2) Not `!state.set`: a `clear` that wins the race for the lock would hide the `set`.
-        let not_yet = |state: &mut State| state.generation == came;
-        let Some(limit) = limit else {
-            drop(self.risen.wait_while(state, not_yet).unwrap());
-            return true;
-        };
-        let (mut state, waited) = self.risen.wait_timeout_while(state, limit, not_yet).unwrap();
-        if waited.timed_out() {
-            state.waiting -= 1; // decided under the lock: no `set` has counted this thread
+        // (2) Not `!state.set`: a `clear` that gets the mutex first would hide the `set`.
+        while state.generation == came_in {
+            if time_left(deadline).is_zero() {
+                state.waiting -= 1; // under the mutex: no `set` has taken this thread off (I3)
+                return false; // (I4)
+            }
+            state = self.was_set.wait_timeout(state, time_left(deadline)).unwrap().0;
         }
-        !waited.timed_out()
+        true
     }
 }
 
-/// Never waits; while another thread is inside, it shows neither flag nor number.
+/// How long a wait may go on: without a deadline, longer than any program runs.
+fn time_left(deadline: Option<Instant>) -> Duration {
+    deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()))
+}
+
+// Plumbing
+
+/// Does not block: while another thread is at the state, the fields are left out.
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seen = self.state.try_lock().map(|state| (state.set, state.waiting));
-        let mut shown = f.debug_struct("Event");
-        if let Ok((set, waiting)) = seen {
-            shown.field("set", &set).field("waiting", &waiting);
-        }
-        shown.finish_non_exhaustive()
+        let mut out = f.debug_struct("Event"); // the mutex is free again while `f` writes
+        let Ok((set, waiting)) = seen else { return out.finish_non_exhaustive() };
+        out.field("set", &set).field("waiting", &waiting).finish()
     }
 }

@@ -402,7 +402,7 @@ pub struct Refused<T> {
 
 // Plumbing
 
-/// Never waits and shows no item. While another thread is inside, it shows no numbers either.
+/// Does not block and shows no item. While another thread is at the state, the fields are left out.
 impl<T> fmt::Debug for Queue<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seen = self.state.try_lock().map(|s| (s.items.len(), s.closed, s.poppers, s.pushers));
