@@ -80,7 +80,6 @@ const NOT_REWRITTEN_YET: &[&str] = &[
     "ch15_thread_pool",
     "ch16_scope",
     "ch19_wire",
-    "ch22_worker",
     "ch25_process_pool",
     "ch26_executor",
     "ch27_square_sum",

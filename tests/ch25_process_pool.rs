@@ -12,7 +12,7 @@ mod ch25_process_pool {
 }
 
 use ch25_process_pool::plays::{self, Gate, at_gate};
-use ch25_process_pool::rogue::{self, Deed, Parcel, Trap};
+use ch25_process_pool::rogue::{self, Deed, Parcel};
 use concurrent_explained::ch25_process_pool::Builder;
 use concurrent_explained::{Error, Future, Overrun, ProcessPool, Tasks, worker_mark};
 use std::collections::BTreeSet;
@@ -64,7 +64,6 @@ fn tasks() -> Tasks {
         .with("log_or_die", log_or_die)
         .with("square_elsewhere", square_elsewhere)
         .with("at_gate", at_gate);
-    let tasks = tasks.with("bad-Decoding", |trap: Trap| trap.0).with("bad-Replying", Parcel);
     plays::tasks_of_the_plays(rogue::tasks_of_the_matrix(tasks))
 }
 

@@ -1,127 +1,156 @@
-//! The pipes of a worker, between the thread that reads and the one that runs.
+//! The pipes of a worker, between the thread that reads and the thread of the tasks.
 
+// Part of concurrent-explained, MIT OR Apache-2.0.
+
+use std::collections::VecDeque;
+use std::fmt::Display;
+use std::io::{self, BufRead, Write};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Condvar, Mutex};
+use std::time::Duration;
+use std::{mem, process};
+
+use super::super::ch09_outcome::catch;
 use super::super::ch19_wire::to_line;
 use super::super::ch21_protocol::{
     CAPACITY, ErrKind, Incoming, Lines, RECALL, Request, opening, write_message,
 };
-use std::collections::VecDeque;
-use std::io::{self, BufRead, Write};
-use std::mem::take;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Condvar, Mutex};
-use std::time::Duration;
 
 /// How often a worker whose input has ended tries whether somebody still reads its output.
 const TICK: Duration = Duration::from_millis(50);
 
-/// What was read and is not started: as in the pipe, but where it can be taken back from.
+/// Why there is no result, and the same for a person.
+pub(super) type Refusal = (ErrKind, String);
+
+/// A request as it came, or the id of one that cannot be read, and why.
+pub(super) type Received = Result<String, (u64, ErrKind, &'static str)>;
+
+/// What the reading thread leaves for the thread of the tasks.
 #[derive(Default)]
-struct Backlog {
-    /// A line for each request, oldest first.
-    lines: VecDeque<u8>,
-    /// No request will come.
-    ended: bool,
+struct Inbox {
+    /// What is not started, oldest first. A recall empties it.
+    waiting: VecDeque<Received>,
+    /// No request will come: the input has ended.
+    has_ended: bool,
+    /// `ready` is written.
+    is_ready: bool,
 }
 
-/// What the two threads of a worker share.
-pub(super) struct Link<'a, W> {
-    backlog: Mutex<Backlog>,
-    /// Tells the one thread that takes from the backlog that it is no longer empty.
+/// The pipes of a worker, between its two threads.
+pub(super) struct Link<W> {
+    inbox: Mutex<Inbox>,
+    /// Tells the thread of the tasks that the inbox is no longer empty, or will stay so.
     news: Condvar,
-    /// Where lines are written, and the room they are made in. The only foreign code that runs under
-    /// a lock of ours, because a line must be one piece: if it panics, the output counts as broken.
+    /// Where messages are written, and the buffer they are made in. A foreign `Write` under a lock,
+    /// because a message must be one piece: it is caught if it panics, and the only other thread
+    /// that waits for this lock is that of the same worker, which has the same to wait for.
     output: Mutex<(W, String)>,
-    seal: Option<&'a str>,
-    /// Called when nothing can be written any more, or the worker cannot start.
-    pub(super) leave: fn(i32),
+    opening: String,
+    /// It serves standard output, and the process ends when nobody reads that.
+    is_process: bool,
 }
 
-impl<'a, W: Write> Link<'a, W> {
-    pub(super) fn new(output: W, seal: Option<&'a str>, leave: fn(i32)) -> Self {
-        let (backlog, output) = (Mutex::default(), Mutex::new((output, String::new())));
-        Link { backlog, news: Condvar::new(), output, seal, leave }
+impl<W: Write> Link<W> {
+    pub(super) fn new(output: W, seal: Option<&str>, is_process: bool) -> Self {
+        let (inbox, output) = (Mutex::default(), Mutex::new((output, String::new())));
+        Link { inbox, news: Condvar::new(), output, opening: opening(seal), is_process }
     }
 
-    /// The thread that reads. It does so while a task runs: a recall is answered and the end is
-    /// seen at once.
+    /// The reading thread. It never prints, for a task may hold the locks of std (I8).
     pub(super) fn receive<R: BufRead>(&self, mut lines: Lines<R>, worked: Receiver<()>) {
         while let Ok(Some(incoming)) = lines.read() {
             match incoming {
                 Incoming::Message(line) if line.trim_ascii() == RECALL => self.give_back(),
-                Incoming::Message(line) => self.push(line), // (1)
-                Incoming::Unreadable(Some(id), kind, why) => _ = self.fail([id], kind, why),
-                _ => _ = writeln!(io::stderr(), "a line without an id, ignored"),
+                Incoming::Message(line) => self.push(Ok(line.to_string())), // (1)
+                Incoming::Unreadable(Some(id), kind, why) => {
+                    self.push(Err((id, kind, why)));
+                }
+                _ => self.push(Ok(String::new())), // a line without an id
             }
         }
-        self.backlog.lock().unwrap().ended = true;
+        self.inbox.lock().unwrap().has_ended = true;
         self.news.notify_one();
-        // (5), I4: a write is the only way to learn that nobody reads.
+        // (5) A write is the only way to learn that nobody reads (I4).
         while worked.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
-            _ = self.say(|opening, lines| *lines += &format!("{opening}\n"));
+            _ = self.say("", "");
         }
     }
 
-    /// Adds a request.
-    ///
     /// # Wakes
-    /// The runner, if it may be waiting: the backlog was empty.
-    fn push(&self, request: &str) {
-        let mut backlog = self.backlog.lock().unwrap();
-        let empty = backlog.lines.is_empty();
-        backlog.lines.extend(request.as_bytes());
-        backlog.lines.push_back(b'\n');
-        if empty {
+    /// The thread of the tasks, if it may be waiting: the inbox was empty.
+    fn push(&self, received: Received) {
+        let mut inbox = self.inbox.lock().unwrap();
+        inbox.waiting.push_back(received);
+        let was_empty = inbox.waiting.len() == 1;
+        drop(inbox);
+        if was_empty {
             self.news.notify_one();
         }
     }
 
-    /// Appends the oldest request; false when there will be none.
+    /// `ready` is written: from here on a recall is answered (I7).
+    pub(super) fn open(&self) {
+        self.inbox.lock().unwrap().is_ready = true;
+    }
+
+    /// The oldest of what was received; `None` when no more will come.
     ///
     /// # Blocks
     /// Until one of the two is known.
-    pub(super) fn next(&self, request: &mut String) -> bool {
-        let backlog = self.backlog.lock().unwrap();
-        let none = |backlog: &mut Backlog| backlog.lines.is_empty() && !backlog.ended;
-        let mut backlog = self.news.wait_while(backlog, none).unwrap();
-        let found = backlog.lines.read_line(request).is_ok_and(|length| length > 0);
-        if backlog.lines.is_empty() {
-            backlog.lines.shrink_to(CAPACITY);
+    pub(super) fn next(&self) -> Option<Received> {
+        let mut inbox = self.inbox.lock().unwrap();
+        while inbox.waiting.is_empty() && !inbox.has_ended {
+            inbox = self.news.wait(inbox).unwrap();
         }
-        found
+        inbox.waiting.pop_front()
     }
 
-    /// The answer to `recall`: from here on nobody else finds these requests (4), I3.
+    /// (4) The answer to `recall`: from here on nobody else finds these requests (I3).
     fn give_back(&self) {
-        let back = take(&mut self.backlog.lock().unwrap().lines);
-        let ids = back.lines().filter_map(|line| Some(Request::parse(&line.ok()?)?.id));
-        _ = self.fail(ids, ErrKind::Returned, "not started");
+        let mut inbox = self.inbox.lock().unwrap();
+        let back = if inbox.is_ready { mem::take(&mut inbox.waiting) } else { VecDeque::new() };
+        drop(inbox);
+        let id = |received: Received| match received {
+            Ok(line) => Request::parse(&line).map(|request| request.id),
+            Err((id, ..)) => Some(id),
+        };
+        for id in back.into_iter().filter_map(id) {
+            _ = self.say(format_args!("{id} err {}", ErrKind::Returned), "\"not started\"");
+        }
     }
 
-    /// Tells the parent that these requests have no result.
-    pub(super) fn fail(
-        &self,
-        ids: impl IntoIterator<Item = u64>,
-        kind: ErrKind,
-        why: &str,
-    ) -> io::Result<()> {
-        let why = to_line(&why.to_string());
-        let ids: Vec<_> = ids.into_iter().collect();
-        self.say(|opening, lines| {
-            for id in &ids {
-                write_message(opening, format_args!("{id} err {kind}"), &why, lines);
-            }
-        })
+    /// The answer to a request, behind what its task has printed.
+    pub(super) fn reply(&self, id: u64, outcome: Result<&str, Refusal>) -> io::Result<()> {
+        // Held until the answer is written, so that no thread of this process prints into it.
+        let mut stdout = self.is_process.then(|| io::stdout().lock());
+        if let Some(stdout) = &mut stdout {
+            _ = stdout.flush(); // if nobody reads, the answer will find it out
+        }
+        match outcome {
+            Ok(result) => self.say(format_args!("{id} ok"), result),
+            Err((kind, why)) => self.say(format_args!("{id} err {kind}"), &to_line(&why)),
+        }
     }
 
-    /// Writes messages in one piece. For standard output this also brings out what a task printed
-    /// before.
-    pub(super) fn say(&self, write: impl Fn(&str, &mut String)) -> io::Result<()> {
-        let mut output = self.output.lock().map_err(|_| io::Error::other("the output panicked"))?;
-        let (output, lines) = &mut *output;
-        lines.clear();
-        lines.shrink_to(CAPACITY);
-        write(&opening(self.seal), lines);
-        let written = output.write_all(lines.as_bytes()).and_then(|()| output.flush());
-        written.inspect_err(|_| (self.leave)(0))
+    /// Writes a message in one piece.
+    pub(super) fn say(&self, head: impl Display, json: &str) -> io::Result<()> {
+        let mut output = self.output.lock().unwrap();
+        let (output, line) = &mut *output;
+        line.clear();
+        line.shrink_to(CAPACITY);
+        write_message(&self.opening, head, json, line);
+        let written = catch(|| output.write_all(line.as_bytes()).and_then(|()| output.flush()));
+        let written = written.map_err(io::Error::other).and_then(|written| written);
+        if written.is_err() {
+            self.leave(0);
+        }
+        written
+    }
+
+    /// Ends the process, if this is all there is to it.
+    pub(super) fn leave(&self, code: i32) {
+        if self.is_process {
+            process::exit(code);
+        }
     }
 }

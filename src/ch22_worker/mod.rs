@@ -1,57 +1,66 @@
-//! # 22 · Worker — a process has no closures: names
+//! # 22 · Worker — the same program, so a name is enough
 //!
-//! Needs: ch19, ch21.   Reading time: 14 min.
-//! Run it: cargo run --example ch22_worker
+//! | needs | [09](super::ch09_outcome), [19](super::ch19_wire), [21](super::ch21_protocol) |
+//! | --- | --- |
+//! | reading time | 18 min, exercises not counted |
+//! | run it | `cargo run --example ch22_worker` |
+//! | files | [example](../../../../examples/ch22_worker.rs), [test](../../../../tests/ch22_worker.rs), [the story](../../../../CHAPTERS.md) |
+//! | before, after | [21](../ch21_protocol/index.html), [24](../ch24_in_flight/index.html) |
 //!
 //! ## Why
 //!
 //! A request names its task, and a name has to find a function. A closure cannot be written on a
 //! line: it is code and captured memory. But parent and worker are the same program, so both can
 //! make the same table of functions, and the name is enough. This chapter is that table, and the
-//! loop a worker process runs with it.
+//! loop that a worker process runs with it.
+//!
+//! ## Steps
+//!
+//! 1. The loop: say `ready`; read a line, find the function, decode, run, encode, write; until the
+//!    input ends. Ten lines in the example, and the whole worker in another language.
+//! 2. It reads only between two tasks. So the end of its input, when its parent was killed, is seen
+//!    after the task: a task without end is left behind for good. So a thread of its own reads, and
+//!    what it reads waits in a queue.
+//! 3. Now that somebody listens while a task runs, requests can be taken back: `recall`.
+//! 4. The end of the input alone does not say that nobody reads the answers (`printf … | worker`).
+//!    Only a failed write does. So the reading thread writes an empty message now and then.
+//! 5. A task may hold the lock of standard output. So the worker's own messages go past it.
 //!
 //! ## Picture
 //!
 //! ```text
 //!              ┌───────────────────── worker ──────────────────────┐
-//!     stdin    │  reader thread               main thread          │   stdout
-//!   ─────────▶ │  lines ─(1)─▶ [backlog] ──(2)─▶ decode, run, ─(3)─┼──────────▶
-//!              │    │              │             encode            │     ▲
+//!     stdin    │  reading thread              thread of the tasks  │   stdout
+//!   ─────────▶ │  lines ─(1)─▶ [ queue ] ───(2)─▶ decode, run, ─(3)┼──────────▶
+//!              │    │              │              encode           │     ▲
 //!              │    ├─ recall ◀─(4)┘  gives back what waits ───────┼─────┤
-//!              │    └─ end of file ─(5)─▶ "still here" ────────────┼─────┘
+//!              │    └─ end of file ─(5)─▶ an empty message ────────┼─────┘
 //!              └───────────────────────────────────────────────────┘
 //! ```
 //!
-//! To talk to a worker by hand, build the example and type two lines, the second one after `ready`:
-//!
-//! ```text
-//! target/debug/examples/ch22_worker serve-tasks
-//! 7 square 12
-//! ```
-//!
-//! `Ctrl-D` ends it. Or in one go: `printf '7 square 12\n' | target/debug/examples/ch22_worker
-//! serve-tasks`.
-//!
 //! ## Promises
 //!
-//! - I1: tasks run one at a time, in the order of their requests, all on the thread that called
+//! - I1. Tasks run one at a time, in the order of their requests, all on the thread that called
 //!   `serve`: what the initializer leaves in a thread-local is there.
-//! - I2: each request gets one answer, in one piece, and it is written before the next task starts.
-//!   So after a death the first request without an answer is the one that was running.
-//! - I3: `recall` is answered while a task runs, and a request is either run or given back, never
-//!   both: both take it out of the backlog under the same lock.
-//! - I4: at the end of the input, what was received is run and answered; then the worker ends.
+//! - I2. Each request gets one answer, in one piece, and it is written before the next task
+//!   starts. So after a death the first request without an answer is the one that was running.
+//! - I3. `recall` is answered while a task runs, and a request is either run or given back, never
+//!   both: both take it out of the queue under the same lock.
+//! - I4. At the end of the input, what was received is run and answered; then the worker ends.
 //!   While it is still busy it writes an empty message every 50 ms. If nobody reads any more, the
-//!   write fails and the process ends there and then, quietly: no worker outlives its parent for
-//!   long.
-//! - I5: a panic in a task, in its `Wire` types or in their `Drop` costs one answer, not the
-//!   worker. So does an argument that cannot be read, an unknown name, a request or result over the
-//!   limit. (A program built with `panic = "abort"` dies.) Where a task runs on each item of an
-//!   array, `8 square* [1,2]`, a panic costs one item of the answer.
-//! - I6: a worker runs only what its `Tasks` name. It reads no environment variable and sets none:
-//!   a task that starts this program again gets the program, not a second worker.
-//! - Not promised: that a task which ends the process, or never ends, leaves an answer. That is the
-//!   parent's part.
+//!   write fails and the process ends there and then, quietly: a killed parent leaves nobody.
+//! - I5. A panic in a task, in its `Wire` types or in their `Drop` costs one answer, not the
+//!   worker. So does an argument that cannot be read, an unknown name, a request or result over
+//!   the limit. Where a task runs on each item of an array, `8 square* [1,2]`, a panic costs one
+//!   item. (A program built with `panic = "abort"` dies.)
+//! - I6. A worker runs only what its `Tasks` name. It reads no environment variable and sets
+//!   none: a task that starts this program again gets the program, not a second worker.
+//! - I7. `ready` is the first message that says anything, and there is one.
+//! - I8. A task that holds `stdout().lock()` holds up neither `recall` nor the end; nor does it
+//!   hold up its own answer, since a thread may lock standard output twice.
+//! - Not promised: an answer from a task that ends the process, or never ends. That is the
+//!   parent's part. Nor an answer while a *thread* that a task has left behind holds
+//!   `stdout().lock()`: what the task has printed comes first, and nothing can be printed then.
 //!
 //! ## The trap
 //!
@@ -69,86 +78,61 @@
 //! For the same reason a task leaves `std::io::stdin` alone. What it prints is no trouble: that is
 //! what the mark in front of a message is for.
 //!
+//! In `cargo test` the program is the test harness: it has a `main` of its own, which serves
+//! nobody. One test is the place to serve, and the worker is told to run that test alone:
+//!
+//! ```
+//! # use concurrent_explained::Tasks;
+//! # fn tasks() -> Tasks { Tasks::new() }
+//! #[test]
+//! fn worker_entry() {
+//!     tasks().serve_if_worker(); // as a test it passes at once
+//! }
+//! // …and the command line of a worker goes on with: worker_entry --exact --nocapture
+//! ```
+//!
 //! ## Elsewhere
 //!
 //! - Python pickles the name of a function (`module.function`), imports the module in the worker
 //!   and looks it up there; lambdas and local functions have no such name and fail when they are
 //!   sent.
 //! - `multiprocessing` marks its children on the command line too (`--multiprocessing-fork`); a
-//!   program without the `if __name__ == "__main__"` guard starts itself for ever.
+//!   program without the `if __name__ == "__main__"` guard is refused when it starts itself.
 //! - Erlang sends module, function and arguments, and may find another version of the module on the
 //!   other side.
 //!
 //! ## Try
 //!
-//! 1. Be the worker: type the answers of `examples/workers/square.py` by hand.
-//! 2. Break: decode the argument outside of `caught`. Which request kills the worker?
+//! 1. Predict: what is the answer to `1 square* [2,"x",3]`? Play the worker by hand first:
+//!    `cargo run --example ch22_worker -- be-the-worker`.
+//! 2. Break: let `give_back` give back a copy (`inbox.waiting.clone()`). Which request has two
+//!    answers?
 //! 3. Extend: a worker that keeps count of its tasks in a thread-local, and a task that tells it.
-//!
-//! The answers are in `tests/ch22_worker.rs`.
+
+// Part of concurrent-explained, MIT OR Apache-2.0.
 
 mod link;
-mod panics;
 
-use link::Link;
-use panics::{caught, note_places};
 use std::any::TypeId;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
-use std::{env, fmt, process, thread};
+use std::{env, fmt, panic, process, thread};
 
-use super::ch19_wire::{Wire, from_line, put, to_line};
-use super::ch21_protocol::{
-    CAPACITY, EACH, ErrKind, LIMIT, Lines, Request, VERSION, is_task_name, write_message,
-};
+use link::{Link, Refusal};
+
+use super::ch09_outcome::{Error, catch};
+use super::ch19_wire::{Wire, comma, from_line, put_entry, to_line};
+use super::ch21_protocol::{CAPACITY, EACH, ErrKind, LIMIT, Lines, Request, VERSION, is_task_name};
 
 /// How many requests a worker is willing to hold: it tells the parent in `ready`.
 pub const LOOKAHEAD: usize = 1024;
 
-/// The first argument on the command line of a worker. No dash in front, so that a test program can
-/// be its own worker: for the test harness it is the name of a test that does not exist.
-///
-/// # Examples
-/// ```
-/// use concurrent_explained::worker_mark;
-///
-/// assert_eq!(worker_mark(None), "serve-tasks");
-/// assert_eq!(worker_mark(Some("k5q")), "serve-tasks=k5q");
-/// ```
-pub fn worker_mark(seal: Option<&str>) -> String {
-    seal.map_or("serve-tasks".to_string(), |seal| format!("serve-tasks={seal}"))
-}
-
-/// The mark this process was started with, if it is a worker.
-fn mark_of_this_process() -> Option<String> {
-    let first = env::args_os().nth(1)?.into_string().ok()?;
-    let is_mark = first == worker_mark(None) || first.starts_with(&worker_mark(Some("")));
-    is_mark.then_some(first)
-}
-
-static SERVING: AtomicBool = AtomicBool::new(false);
-
-/// True in a process that was started as a worker and has not come to [`Tasks::serve_if_worker`]:
-/// its `main` forgot to call it, or does something else first. Whoever starts workers from here
-/// starts a chain without an end.
-pub fn is_unserved_worker() -> bool {
-    !SERVING.load(Ordering::Relaxed) && mark_of_this_process().is_some()
-}
-
-/// Nothing, or why there is no result.
-type Outcome = Result<(), (ErrKind, String)>;
-
 /// Reads an argument, calls the function, appends the result.
-type Run = Box<dyn Fn(&str, &mut String) -> Outcome + Send + Sync>;
-
-/// What can be asked of a function: to run on an argument, or on each item of an array.
-struct Runs {
-    one: Run,
-    each: Run,
-}
+type Run = Box<dyn Fn(&str, &mut String) -> Result<(), Refusal> + Send + Sync>;
 
 /// The functions a worker runs, each under a name. Parent and worker make the same table.
 ///
@@ -170,7 +154,8 @@ struct Runs {
 /// ```
 #[derive(Default)]
 pub struct Tasks {
-    runs: BTreeMap<String, Runs>,
+    /// Under each name, and under that name with [`EACH`].
+    runs: BTreeMap<String, Run>,
     /// The name of each function, which is a type of its own.
     names: BTreeMap<TypeId, String>,
     /// Runs before the first task.
@@ -185,17 +170,19 @@ impl Tasks {
         Tasks::default()
     }
 
-    /// Adds `function` under `name`, in place of an older task of that name.
+    /// Adds `function` under `name`.
     ///
     /// # Panics
-    /// If no request could call it: see [`is_task_name`].
+    /// If no request could call it (see [`is_task_name`]), or if there is a task of that name.
     #[must_use]
+    #[track_caller]
     pub fn with<F, A: Wire, R: Wire>(mut self, name: &str, function: F) -> Self
     where
         F: Fn(A) -> R + Send + Sync + 'static,
     {
         assert!(is_task_name(name), "{name:?} cannot be the name of a task");
-        self.names.insert(TypeId::of::<F>(), name.to_string());
+        assert!(!self.runs.contains_key(name), "two tasks with the name {name:?}");
+        self.names.entry(TypeId::of::<F>()).or_insert(name.to_string());
         let function = Arc::new(function);
         let the_same = function.clone();
         let one = move |argument: &str, result: &mut String| {
@@ -205,17 +192,24 @@ impl Tasks {
         let each = move |arguments: &str, results: &mut String| {
             results.push('[');
             for argument in read::<Vec<A>>(arguments)? {
+                comma(results);
                 let before = results.len();
-                let run = || put(results, &Ok::<R, String>(the_same(argument)));
+                let run = || {
+                    results.push('{');
+                    put_entry(results, "ok", &the_same(argument));
+                };
                 if let Err(panic) = caught(run) {
-                    results.truncate(before); // I5: half a result, if `encode` was what panicked
-                    put(results, &Err::<R, String>(panic));
+                    results.truncate(before); // half a result, if `encode` was what panicked (I5)
+                    results.push('{');
+                    put_entry(results, "err", &panic);
                 }
+                results.push('}');
             }
             results.push(']');
             Ok(())
         };
-        self.runs.insert(name.to_string(), Runs { one: Box::new(one), each: Box::new(each) });
+        self.runs.insert(name.to_string(), Box::new(one));
+        self.runs.insert(format!("{name}{EACH}"), Box::new(each));
         self
     }
 
@@ -230,7 +224,8 @@ impl Tasks {
         self
     }
 
-    /// The name of the function `F`: each function and each closure is a type of its own.
+    /// The name of the function `F`: each function and each closure is a type of its own. The first
+    /// name, if it has several.
     ///
     /// A function pointer has none, nor has a closure that captures: their type does not tell which
     /// one it is.
@@ -241,7 +236,7 @@ impl Tasks {
 
     /// All names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.runs.keys().map(String::as_str)
+        self.runs.keys().map(String::as_str).filter(|name| !name.ends_with(EACH))
     }
 
     /// If this process was started as a worker (see [`worker_mark`]), serves standard input and
@@ -252,12 +247,13 @@ impl Tasks {
     /// nobody reads the output, 1 if the initializer failed.
     pub fn serve_if_worker(&self) {
         let Some(mark) = mark_of_this_process() else { return };
-        let seal = mark.strip_prefix(&worker_mark(Some("")));
         SERVING.store(true, Ordering::Relaxed);
         note_places();
+        let seal = mark.strip_prefix(&worker_mark(Some("")));
         let input = BufReader::with_capacity(64 << 10, io::stdin());
-        let link = Link::new(io::stdout(), seal, |code| process::exit(code));
-        process::exit(i32::from(self.run(input, link).is_err()));
+        let served = unlocked(io::stdout())
+            .and_then(|output| self.run(input, Link::new(output, seal, true)));
+        process::exit(i32::from(served.is_err()));
     }
 
     /// Answers the requests of `input` on `output`. Each message starts with the mark, and with
@@ -274,7 +270,7 @@ impl Tasks {
         R: BufRead + Send,
         W: Write + Send,
     {
-        self.run(input, Link::new(output, seal, |_| {}))
+        self.run(input, Link::new(output, seal, false))
     }
 
     fn run<R: BufRead + Send, W: Write + Send>(&self, input: R, link: Link<W>) -> io::Result<()> {
@@ -283,75 +279,148 @@ impl Tasks {
         let (working, worked) = channel();
         thread::scope(|scope| {
             thread::Builder::new().spawn_scoped(scope, || link.receive(lines, worked))?;
-            let _working = working; // dropped when the work is done: the reader's news
+            let _working = working; // dropped when the work is done: that is the reader's news
             self.work(&link)
         })
     }
 
-    /// The thread that runs the tasks.
-    fn work<W: Write>(&self, link: &Link<'_, W>) -> io::Result<()> {
-        // I1: the same thread for the initializer and all tasks.
+    /// The thread of the tasks: the initializer, then one request after the other (I1).
+    fn work<W: Write>(&self, link: &Link<W>) -> io::Result<()> {
         let prepare = self.initializer.as_deref().unwrap_or(&|| Ok(()));
         if let Err(cause) = caught(prepare).and_then(|prepared| prepared) {
-            link.fail([0], ErrKind::FailedStart, &cause)?;
-            (link.leave)(1);
+            link.say(format_args!("0 err {}", ErrKind::FailedStart), &to_line(&cause))?;
+            link.leave(1);
             return Err(io::Error::other(cause));
         }
         let tasks = to_line(&self.names().map(String::from).collect::<Vec<_>>());
         let pid = process::id();
         let about = format!("{{\"pid\":{pid},\"tasks\":{tasks},\"lookahead\":{LOOKAHEAD}}}");
-        link.say(|opening, lines| {
-            write_message(opening, format_args!("ready {VERSION}"), &about, lines);
-        })?;
-        let (mut line, mut result) = (String::new(), String::new());
-        while link.next(&mut line) {
-            if let Some(request) = Request::parse(&line) {
-                let id = request.id;
-                match self.answer(&request, &mut result) {
-                    Ok(()) => link.say(|opening, lines| {
-                        write_message(opening, format_args!("{id} ok"), &result, lines);
-                    }),
-                    Err((kind, why)) => link.fail([id], kind, &why),
-                }?;
-            } else {
-                _ = writeln!(io::stderr(), "a line without an id, ignored: {:?}", line.trim_end());
-            }
-            for buffer in [&mut line, &mut result] {
-                buffer.clear();
-                buffer.shrink_to(CAPACITY);
-            }
+        link.say(format_args!("ready {VERSION}"), &about)?;
+        link.open();
+        let mut result = String::new();
+        while let Some(received) = link.next() {
+            let line = received.as_deref().unwrap_or_default();
+            let (id, ran) = match (&received, Request::parse(line)) {
+                (Err((id, kind, why)), _) => (*id, Err((*kind, why.to_string()))),
+                (_, Some(request)) => (request.id, self.answer(&request, &mut result)), // (2)
+                (_, None) => {
+                    let said = line.trim_ascii();
+                    _ = writeln!(io::stderr(), "a line without an id, ignored: {said:?}");
+                    continue;
+                }
+            };
+            link.reply(id, ran.map(|()| &result[..]))?; // (3) before the next task starts (I2)
+            result.clear();
+            result.shrink_to(CAPACITY);
         }
         Ok(())
     }
 
     /// Appends the result of `request`, or says why there is none.
-    fn answer(&self, request: &Request<'_>, result: &mut String) -> Outcome {
-        let find = |name| self.runs.get(name);
-        let run = match request.task.strip_suffix(EACH) {
-            Some(name) => find(name).map(|runs| &runs.each),
-            None => find(request.task).map(|runs| &runs.one),
-        };
-        let Some(run) = run else {
+    fn answer(&self, request: &Request<'_>, result: &mut String) -> Result<(), Refusal> {
+        let Some(run) = self.runs.get(request.task) else {
             let known = self.names().collect::<Vec<_>>().join(", ");
-            return Err((
-                ErrKind::UnknownTask,
-                format!("no task {:?}, only {known}", request.task),
-            ));
+            let unknown = format!("no task {:?}, only {known}", request.task);
+            return Err((ErrKind::UnknownTask, unknown));
         };
-        // I5: everything foreign happens in here: decode, run, encode, drop.
+        // (I5) Everything foreign happens in here: decode, run, encode, drop.
         let ran = caught(|| run(request.argument, result));
         ran.unwrap_or_else(|panic| Err((ErrKind::Panicked, panic)))?;
-        let fits = (result.len() <= self.limit.unwrap_or(LIMIT)).then_some(());
-        fits.ok_or_else(|| (ErrKind::TooLong, format!("a result of {} bytes", result.len())))
+        let fits = result.len() <= self.limit.unwrap_or(LIMIT);
+        let too_long = || (ErrKind::TooLong, format!("a result of {} bytes", result.len()));
+        if fits { Ok(()) } else { Err(too_long()) }
     }
 }
+
+/// The first argument on the command line of a worker. No dash in front, so that a test program can
+/// be its own worker: for the test harness it is the name of a test that does not exist.
+///
+/// # Examples
+/// ```
+/// use concurrent_explained::worker_mark;
+///
+/// assert_eq!(worker_mark(None), "serve-tasks");
+/// assert_eq!(worker_mark(Some("k5q")), "serve-tasks=k5q");
+/// ```
+pub fn worker_mark(seal: Option<&str>) -> String {
+    seal.map_or("serve-tasks".to_string(), |seal| format!("serve-tasks={seal}"))
+}
+
+/// The mark that this process was started with, if it is a worker. Not a variable of the
+/// environment: the programs that a task starts would inherit that (I6).
+fn mark_of_this_process() -> Option<String> {
+    let first = env::args_os().nth(1)?.into_string().ok()?;
+    let is_mark = first == worker_mark(None) || first.starts_with(&worker_mark(Some("")));
+    is_mark.then_some(first)
+}
+
+static SERVING: AtomicBool = AtomicBool::new(false);
+
+/// True in a process that was started as a worker and has not come to [`Tasks::serve_if_worker`]:
+/// its `main` forgot to call it, or does something else first. If it starts workers of its own, it
+/// starts a chain without an end.
+pub fn is_unserved_worker() -> bool {
+    !SERVING.load(Ordering::Relaxed) && mark_of_this_process().is_some()
+}
+
+/// What to do about such a process. A parent says it of a worker that is this same program and
+/// never gets ready: more than that it cannot see.
+pub const NOT_SERVED: &str = "a program that is its own worker has to call \
+    `serve_if_worker()` on its `Tasks` first in `main`";
+
+/// Standard output, or standard error, without the lock and the buffer that std keeps for it: a
+/// duplicate of its descriptor.
+///
+/// # Errors
+/// If there is no descriptor left.
+#[cfg(unix)]
+pub fn unlocked(stream: impl std::os::fd::AsFd) -> io::Result<std::fs::File> {
+    stream.as_fd().try_clone_to_owned().map(std::fs::File::from)
+}
+
+/// Elsewhere it is the stream itself, with its lock: what chapter 22 promises for tasks that hold
+/// that lock does not hold there.
+///
+/// # Errors
+/// None.
+#[cfg(not(unix))]
+pub fn unlocked<W: Write>(stream: W) -> io::Result<W> {
+    Ok(stream)
+}
+
+thread_local! {
+    /// Where this thread has panicked last.
+    static PLACE: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Runs foreign code: a panic becomes its text, and its place.
+fn caught<T>(foreign: impl FnOnce() -> T) -> Result<T, String> {
+    PLACE.take();
+    catch(foreign).map_err(|error| match error {
+        Error::Panicked { message } => format!("{message}{}", PLACE.take()),
+        other => other.to_string(),
+    })
+}
+
+/// From here on [`caught`] knows the place too: only the hook of the process is told. It goes on to
+/// print as before.
+fn note_places() {
+    let print = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        let place = info.location().map_or(String::new(), |place| format!(", at {place}"));
+        _ = PLACE.try_with(|last| last.replace(place));
+        print(info);
+    }));
+}
+
+fn read<A: Wire>(argument: &str) -> Result<A, Refusal> {
+    from_line(argument).map_err(|error| (ErrKind::BadArgument, error.to_string()))
+}
+
+// Plumbing
 
 impl fmt::Debug for Tasks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.names()).finish()
     }
-}
-
-fn read<A: Wire>(argument: &str) -> Result<A, (ErrKind, String)> {
-    from_line(argument).map_err(|error| (ErrKind::BadArgument, error.to_string()))
 }
