@@ -58,10 +58,10 @@ fn main() -> Result<(), Error> {
     );
     println!(
         "ThreadPool(1): ten tasks, each waits for the next: {}",
-        chain(&Arc::new(ThreadPool::new(1)?), 10)
+        chain(&Arc::new(ThreadPool::new(1)), 10)
     );
 
-    let (pool, meeting) = (ThreadPool::new(8)?, Arc::new(Barrier::new(3)));
+    let (pool, meeting) = (ThreadPool::new(8), Arc::new(Barrier::new(3)));
     let id = || thread::current().id();
     let in_turn: Vec<_> = (0..3).map(|_| pool.spawn(id).result().unwrap()).collect();
     let meet = |meeting: Arc<Barrier>| pool.spawn(move || (meeting.wait(), id()).1);
@@ -74,7 +74,7 @@ fn main() -> Result<(), Error> {
     );
 
     std::panic::set_hook(Box::new(|_| ())); // the panic below is meant
-    let pool = ThreadPool::new(1)?;
+    let pool = ThreadPool::new(1);
     let lost = pool.spawn(|| -> i32 { panic!("no such page") }).result().unwrap_err();
     println!(
         "a task panics: {lost}; the next one on the same thread: {}",
@@ -89,7 +89,7 @@ fn main() -> Result<(), Error> {
         ("detach", ThreadPool::detach),
     ];
     for (name, end) in ends {
-        let (pool, gate) = (Arc::new(ThreadPool::new(1)?), Arc::new(Barrier::new(2)));
+        let (pool, gate) = (Arc::new(ThreadPool::new(1)), Arc::new(Barrier::new(2)));
         let (ends, opens) = (pool.clone(), gate.clone());
         let running = pool.spawn(move || {
             opens.wait();

@@ -78,7 +78,7 @@ fn main() -> Result<(), Error> {
 
     let mut numbers = shuffled();
     let mut copy = numbers.clone(); // a task of a pool must own what it uses
-    ThreadPool::new(2)?.spawn(move || copy.sort_unstable()).result()?;
+    ThreadPool::new(2).spawn(move || copy.sort_unstable()).result()?;
     println!("a thread pool sorts a copy; the slice still begins with {:?}", &numbers[..3]);
 
     scope(2, |pool| quicksort(pool, &mut numbers));

@@ -87,7 +87,7 @@ fn in_reverse(pool: &ThreadPool) -> (Vec<usize>, Vec<usize>) {
 
 fn tell() -> Result<String, std::fmt::Error> {
     let mut story = String::new();
-    let pool = ThreadPool::new(3).unwrap();
+    let pool = ThreadPool::new(3);
     let (briefly, long) = (Duration::from_millis(100), Duration::MAX);
     let lazy = met(lazy_map(0..2, meeting(&pool, briefly)));
     writeln!(story, "a lazy map of futures: {lazy} of 2 tasks met the other")?;
@@ -119,7 +119,7 @@ fn tell() -> Result<String, std::fmt::Error> {
     }));
     writeln!(story, "in chunks of 2:              {outcomes}, in {} tasks", tasks.get())?;
 
-    let (busy, gate) = (ThreadPool::new(1).unwrap(), Arc::new(Barrier::new(2)));
+    let (busy, gate) = (ThreadPool::new(1), Arc::new(Barrier::new(2)));
     let ran = Arc::new(Mutex::new(0));
     let task = |_| {
         let (gate, ran) = (gate.clone(), ran.clone());

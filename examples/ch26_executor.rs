@@ -64,7 +64,7 @@ fn main() -> Result<(), Error> {
     let tasks = Tasks::new().with("steps_to_one", steps_to_one).with("my_process", my_process);
     tasks.serve_if_worker();
 
-    let threads = ThreadPool::new(2)?;
+    let threads = ThreadPool::new(2);
     let processes = ProcessPool::builder(tasks).workers(2).build()?;
     let (one, other) = (report(&threads)?, report(&processes)?);
     assert_eq!(one, other);

@@ -66,7 +66,7 @@
 //!
 //! ```
 //! # use concurrent_explained::ThreadPool;
-//! # let pool = ThreadPool::new(2)?;
+//! # let pool = ThreadPool::new(2);
 //! let lazy = (1..=3).map(|n| pool.spawn(move || n * n)).map(|future| future.result());
 //! assert_eq!(lazy.size_hint(), (3, Some(3))); // three to come, and none submitted
 //! # assert!(lazy.eq([Ok(1), Ok(4), Ok(9)]));
@@ -109,7 +109,7 @@ use std::{fmt, mem, vec};
 /// ```
 /// use concurrent_explained::{ThreadPool, map};
 ///
-/// let pool = ThreadPool::new(2)?;
+/// let pool = ThreadPool::new(2);
 /// let squares = map(1..=4, |n| pool.spawn(move || n * n));
 /// assert_eq!(squares.collect::<Result<Vec<_>, _>>()?, [1, 4, 9, 16]);
 /// # Ok::<(), concurrent_explained::Error>(())
@@ -136,7 +136,7 @@ pub fn in_order<T>(futures: Vec<Future<'_, T>>) -> Map<'_, T> {
 /// ```
 /// use concurrent_explained::{ThreadPool, map_windowed};
 ///
-/// let pool = ThreadPool::new(2)?;
+/// let pool = ThreadPool::new(2);
 /// let squares = map_windowed(3, 1_u64.., |n| pool.spawn(move || n * n));
 /// assert_eq!(squares.take(3).collect::<Result<Vec<_>, _>>()?, [1, 4, 9]);
 /// # Ok::<(), concurrent_explained::Error>(())
@@ -250,7 +250,7 @@ impl<T, S> Drop for Map<'_, T, S> {
 /// ```
 /// use concurrent_explained::{ThreadPool, each, map_chunked};
 ///
-/// let pool = ThreadPool::new(2)?;
+/// let pool = ThreadPool::new(2);
 /// let squares = map_chunked(1_000, 1..=100_000_u64, |chunk| pool.spawn(move || each(chunk, |n| n * n)));
 /// assert_eq!(squares.map(Result::unwrap).sum::<u64>(), 333_338_333_350_000);
 /// # Ok::<(), concurrent_explained::Error>(())

@@ -114,7 +114,7 @@ use super::ch25_process_pool::ProcessPool;
 ///     pool.map(length, words.iter().map(|word| word.to_string())).collect()
 /// }
 ///
-/// let pool = ThreadPool::new(2)?;
+/// let pool = ThreadPool::new(2);
 /// assert_eq!(lengths(&pool, &["one", "three"])?, [3, 5]);
 /// # Ok::<(), Error>(())
 /// ```

@@ -106,7 +106,7 @@ pub fn tasks() -> Tasks {
 /// use concurrent_explained::ThreadPool;
 /// use concurrent_explained::ch27_square_sum::square_sum;
 ///
-/// let pool = ThreadPool::new(2)?;
+/// let pool = ThreadPool::new(2);
 /// assert_eq!(square_sum(&pool, 1000, |_| ())?, 333_833_500);
 /// # Ok::<(), concurrent_explained::Error>(())
 /// ```
@@ -165,7 +165,7 @@ fn answer(arguments: impl IntoIterator<Item = String>) -> Result<String, String>
     let sum = if options.is_empty() {
         ProcessPool::new(tasks()).and_then(|pool| square_sum(&pool, n, progress))
     } else {
-        ThreadPool::builder().build().and_then(|pool| square_sum(&pool, n, progress))
+        square_sum(&ThreadPool::builder().build(), n, progress)
     };
     drop(meter);
     match sum {

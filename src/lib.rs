@@ -26,6 +26,7 @@
 //! | **III** | **Threads** | |
 //! | 12 | [workers](ch12_workers) | [`Workers`]: who owns a thread |
 //! | 13 | [task](ch13_task) | [`task`](ch13_task::task): work and outcome in one box, and a worker that waits does the work |
+//! | 14 | [backlog](ch14_backlog) | [`Backlog`](ch14_backlog::Backlog): swap, don't share |
 //! | 15 | [thread_pool](ch15_thread_pool) | [`ThreadPool`]: a worker that waits does the work itself |
 //! | 16 | [scope](ch16_scope) | [`scope()`]: tasks that borrow |
 //! | 17 | [map](ch17_map) | [`map()`]: order from disorder, and back-pressure |
@@ -58,6 +59,7 @@ pub mod ch11_wait;
 
 pub mod ch12_workers;
 pub mod ch13_task;
+pub mod ch14_backlog;
 pub mod ch15_thread_pool;
 pub mod ch16_scope;
 pub mod ch17_map;

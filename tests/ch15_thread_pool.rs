@@ -11,6 +11,7 @@ use std::thread::{self, ThreadId};
 use std::time::Duration;
 use std::{env, iter};
 
+use concurrent_explained::ch09_outcome::catch;
 use concurrent_explained::ch15_thread_pool::Builder;
 use concurrent_explained::{
     Error, Future, ReturnWhen, ThreadPool, as_completed, set_failure_hook, wait,
@@ -20,7 +21,7 @@ use support::{Gate, Grenade, until, watchdog};
 const ZERO: Duration = Duration::ZERO;
 
 fn pool(workers: usize) -> Arc<ThreadPool> {
-    Arc::new(ThreadPool::new(workers).unwrap())
+    Arc::new(ThreadPool::new(workers))
 }
 
 /// A pool that counts its threads: how many have started, and how many have ended.
@@ -40,7 +41,7 @@ fn counted(builder: Builder) -> (ThreadPool, Arc<AtomicUsize>, Arc<AtomicUsize>)
         SENTINEL.set(Some(OnExit(end.clone())));
         Ok(())
     };
-    (builder.initializer(count).build().unwrap(), started, ended)
+    (builder.initializer(count).build(), started, ended)
 }
 
 /// A task that runs until the gate opens, begun already if there is a worker for it.
@@ -68,6 +69,11 @@ fn quiet_panic(message: &str) -> ! {
 
 fn panicked(message: &str) -> Error {
     Error::Panicked { message: message.into() }
+}
+
+fn panic_text<T>(make: impl FnOnce() -> T) -> String {
+    let Err(Error::Panicked { message }) = catch(make) else { panic!("it did not panic") };
+    message.into()
 }
 
 fn here() -> ThreadId {
@@ -111,7 +117,7 @@ fn a_pool_is_send_and_sync_and_its_debug_does_not_block() {
     fn send_and_sync<T: Send + Sync>(_: &T) {}
     let builder = ThreadPool::builder().workers(3).name("debug");
     assert_eq!(format!("{builder:?}"), "Builder { workers: 3, name: Some(\"debug\"), .. }");
-    let pool = builder.build().unwrap();
+    let pool = builder.build();
     send_and_sync(&pool);
     assert_eq!(format!("{pool:?}"), "ThreadPool { name: \"debug\", .. }");
 }
@@ -124,21 +130,27 @@ fn what_is_spawned_is_computed() {
 }
 
 #[test]
-fn no_workers_are_refused_when_the_pool_is_built() {
+fn no_workers_panic_when_the_pool_is_built() {
     // CPython: ExecutorTest::test_max_workers_negative
-    assert!(matches!(ThreadPool::new(0), Err(Error::Refused { .. })));
+    let message = |make: fn() -> ThreadPool| panic_text(make);
+    assert_eq!(message(|| ThreadPool::new(0)), "a pool needs at least one worker");
+    assert_eq!(
+        message(|| ThreadPool::builder().workers(0).build()),
+        "a pool needs at least one worker"
+    );
 }
 
 #[test]
-fn a_name_that_no_thread_can_have_is_refused_when_the_pool_is_built() {
-    assert!(matches!(ThreadPool::builder().name("a\0b").build(), Err(Error::Refused { .. })));
+fn a_name_that_no_thread_can_have_panics_when_the_pool_is_built() {
+    let text = panic_text(|| ThreadPool::builder().name("a\0b").build());
+    assert_eq!(text, "the name of a thread contains no zero byte: \"a\\0b\"");
 }
 
 #[test]
 fn threads_are_named_in_the_order_of_their_start() {
     // CPython: ThreadPoolShutdownTest::test_thread_names_assigned
     watchdog("five tasks that meet", || {
-        let pool = ThreadPool::builder().workers(5).name("fetch").build().unwrap();
+        let pool = ThreadPool::builder().workers(5).name("fetch").build();
         let all = Arc::new(Barrier::new(5));
         let name = |_| {
             let all = all.clone();
@@ -301,7 +313,7 @@ fn one_worker_begins_tasks_in_the_order_they_came_in() {
 #[test]
 fn a_thread_that_cannot_be_started_leaves_no_task_behind() {
     watchdog("futures of a pool that cannot start", || {
-        let pool = ThreadPool::builder().workers(2).stack_size(1 << 60).build().unwrap();
+        let pool = ThreadPool::builder().workers(2).stack_size(1 << 60).build();
         for _ in 0..2 {
             let captured = Arc::new(());
             let seen = Arc::downgrade(&captured);
@@ -346,7 +358,7 @@ fn every_worker_is_initialized_before_its_first_task() {
             GREETING.set("initialized");
             Ok(())
         };
-        let pool = ThreadPool::builder().workers(3).initializer(initializer).build().unwrap();
+        let pool = ThreadPool::builder().workers(3).initializer(initializer).build();
         let all = Arc::new(Barrier::new(3));
         let greet = |_| {
             let all = all.clone();
@@ -369,7 +381,7 @@ fn failing(gate: &Gate, fail: fn() -> Result<(), String>) -> ThreadPool {
         gate.pass();
         fail()
     };
-    ThreadPool::builder().workers(1).initializer(initializer).build().unwrap()
+    ThreadPool::builder().workers(1).initializer(initializer).build()
 }
 
 #[test]
@@ -426,7 +438,7 @@ fn tasks_that_run_while_the_pool_breaks_end_as_usual() {
         let (gate, first) = (Gate::default(), AtomicBool::new(true));
         let initializer =
             move || if first.swap(false, SeqCst) { Ok(()) } else { Err("the second".into()) };
-        let pool = ThreadPool::builder().workers(2).initializer(initializer).build().unwrap();
+        let pool = ThreadPool::builder().workers(2).initializer(initializer).build();
         let passing = gate.clone();
         let running = begun(pool.spawn(move || {
             passing.pass();
@@ -448,8 +460,7 @@ fn an_initializer_may_shut_its_own_pool_down() {
             itself.wait().shutdown();
             Ok(())
         };
-        let pool =
-            Arc::new(ThreadPool::builder().workers(1).initializer(initializer).build().unwrap());
+        let pool = Arc::new(ThreadPool::builder().workers(1).initializer(initializer).build());
         let task = pool.spawn(|| 1);
         cell.set(pool.clone()).unwrap();
         assert_eq!(task.result(), Ok(1));
@@ -1044,7 +1055,7 @@ fn a_pool_dropped_at_the_end_of_the_program_runs_its_tasks_first() {
         let said = watchdog("the child", || child(NAME, None));
         return assert!(said.contains("apple"), "{said}");
     }
-    let pool = ThreadPool::new(1).unwrap();
+    let pool = ThreadPool::new(1);
     drop(pool.spawn(|| {
         (0..100).for_each(|_| thread::yield_now());
         println!("apple");
@@ -1059,7 +1070,7 @@ fn a_detached_pool_keeps_no_program_alive() {
         let said = watchdog("the child, whose task never ends", || child(NAME, None));
         return assert!(said.contains("apple") && !said.contains("pear"), "{said}");
     }
-    let (pool, never) = (ThreadPool::new(1).unwrap(), Gate::default());
+    let (pool, never) = (ThreadPool::new(1), Gate::default());
     println!("apple");
     let _running = begun(blocked(&pool, &never));
     drop(pool.spawn(|| println!("pear")));
@@ -1074,7 +1085,7 @@ fn a_program_that_cancels_its_tasks_and_ends_neither_hangs_nor_complains() {
         let said = watchdog("the child", || child(NAME, None));
         return assert!(said.matches("apple").count() <= 1, "{said}");
     }
-    let pool = ThreadPool::new(1).unwrap();
+    let pool = ThreadPool::new(1);
     drop(pool.spawn(|| println!("apple")));
     pool.shutdown_now();
 }

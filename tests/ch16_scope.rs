@@ -402,7 +402,7 @@ fn scopes_nest_in_tasks_of_scopes_and_pools() {
             outer.result()
         });
         assert_eq!(sum, Ok(4_950));
-        let pool = ThreadPool::new(1).unwrap();
+        let pool = ThreadPool::new(1);
         let task = pool.spawn(|| scope(1, |inner| inner.spawn(|| 1).result()));
         assert_eq!(task.result(), Ok(Ok(1)));
     });

@@ -26,7 +26,7 @@ pub(crate) use support::{Gate, until, watchdog};
 pub(crate) const ZERO: Duration = Duration::ZERO;
 
 pub(crate) fn pool(workers: usize) -> Arc<ThreadPool> {
-    Arc::new(ThreadPool::new(workers).unwrap())
+    Arc::new(ThreadPool::new(workers))
 }
 
 /// A pool of one whose worker is blocked until the gate opens.
@@ -226,7 +226,7 @@ fn a_map_may_own_its_pool_and_ends_it_when_it_is_dropped() {
             SENTINEL.set(Some(sentinel));
             Ok(())
         };
-        let pool = ThreadPool::builder().workers(1).initializer(initializer).build().unwrap();
+        let pool = ThreadPool::builder().workers(1).initializer(initializer).build();
         let mut outcomes = map(0..3, move |n| pool.spawn(move || n));
         assert!(outcomes.by_ref().eq((0..3).map(Ok)));
         assert!(on_worker.lock().unwrap().upgrade().is_some(), "an idle worker stays");
@@ -239,7 +239,7 @@ fn a_map_may_own_its_pool_and_ends_it_when_it_is_dropped() {
 fn i6_a_map_that_owns_its_pool_cancels_before_the_pool_runs_the_rest() {
     watchdog("a map dropped early", || {
         let (gate, ran) = (Gate::default(), Arc::new(AtomicUsize::new(0)));
-        let pool = ThreadPool::new(1).unwrap();
+        let pool = ThreadPool::new(1);
         let (passing, count) = (gate.clone(), ran.clone());
         let outcomes = map(0..10, move |_| {
             let (gate, count) = (passing.clone(), count.clone());

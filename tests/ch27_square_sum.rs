@@ -177,7 +177,7 @@ impl Executor for Answers {
 
 #[test]
 fn progress_counts_each_number_once_and_the_first_failure_ends_it() {
-    let pool = ThreadPool::new(2).unwrap();
+    let pool = ThreadPool::new(2);
     let mut told = Vec::new();
     assert_eq!(square_sum(&pool, 100, |count| told.push(count)), Ok(338_350));
     assert!(told.into_iter().eq(1..=100));
@@ -360,7 +360,7 @@ fn sum_of_ranges(executor: &impl Executor, n: u64, length: u64) -> Result<u128, 
 #[test]
 fn ranges_add_up_to_the_same_sum() {
     alone("ranges_add_up_to_the_same_sum", || {
-        let threads = ThreadPool::new(2).unwrap();
+        let threads = ThreadPool::new(2);
         let builder = ProcessPool::builder(ranges()).workers(2);
         let builder = alone::arguments("worker")
             .into_iter()

@@ -118,7 +118,7 @@ fn i5_the_first_failure_of_many_tasks_ends_the_work() {
     // The pool is dropped after the loop, and runs what is queued: 400 tasks, or the two that run.
     watchdog("a pool whose tasks fail", || {
         let ran = Arc::new(AtomicUsize::new(0));
-        let pool = ThreadPool::new(1).unwrap();
+        let pool = ThreadPool::new(1);
         let gate = support::Gate::default();
         let task = |n| {
             let (ran, gate) = (ran.clone(), gate.clone());

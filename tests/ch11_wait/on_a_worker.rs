@@ -66,7 +66,7 @@ fn i7_a_worker_begins_what_it_can_before_it_sleeps() {
 #[test]
 fn futures_of_several_pools_and_promises_mix() {
     watchdog("two pools, a promise and a wait inside a pool of one", || {
-        let (one, two) = (ThreadPool::new(1).unwrap(), ThreadPool::new(2).unwrap());
+        let (one, two) = (ThreadPool::new(1), ThreadPool::new(2));
         let (waiting, by_hand) = promise();
         let mixed = [one.spawn(|| 1), by_hand, two.spawn(|| 2), two.spawn(|| 3), one.spawn(|| 4)];
         waiting.complete(Ok(5)).unwrap();

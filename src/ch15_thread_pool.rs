@@ -81,12 +81,13 @@
 //! 3. Extend: write `both(&pool, f, g)`, which runs `g` on the pool and `f` on the calling thread,
 //!    and returns both values. Is it safe to call it on a worker of the same pool?
 
-mod backlog;
+// Part of concurrent-explained, MIT OR Apache-2.0.
 
 use super::ch09_outcome::{Error, catch, report};
 use super::ch10_future::Future;
-use super::ch13_task::{PoolId, task};
-use backlog::Backlog;
+use super::ch13_task::{Job, PoolId, task};
+use super::ch14_backlog::Backlog;
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -98,74 +99,78 @@ use std::{fmt, io};
 /// ```
 /// use concurrent_explained::{Error, ThreadPool};
 ///
-/// let pool = ThreadPool::new(2)?;
+/// let pool = ThreadPool::new(2);
 /// let squares: Vec<_> = (1..=3).map(|n| pool.spawn(move || n * n)).collect();
 /// let sum: i32 = squares.into_iter().map(|square| square.result().unwrap()).sum();
 /// assert_eq!(sum, 14);
 ///
 /// pool.shutdown();
 /// assert_eq!(pool.spawn(|| 1).result(), Err(Error::ShutDown));
-/// # Ok::<(), Error>(())
 /// ```
 #[doc(alias = "ThreadPoolExecutor")]
 pub struct ThreadPool {
     shared: Arc<Shared>,
-    /// Every thread that was started. Lock order: the backlog's, then this one.
-    threads: Mutex<Vec<JoinHandle<()>>>,
     /// `drop` is to leave everything alone. Never taken back.
     detached: AtomicBool,
 }
 
 /// What the workers know of their pool. Not the handle: they would keep it from being dropped.
 struct Shared {
-    backlog: Backlog,
-    /// Each task carries it too: a worker that has settled here may run what it waits for (I4, I5).
-    home: PoolId,
+    backlog: Backlog<Arc<dyn Job>>,
+    /// Each task carries it too: a worker that has entered this pool may run what it waits for (I4,
+    /// I5).
+    id: PoolId,
     name: String,
+    workers: usize,
     stack_size: Option<usize>,
     initializer: Option<Initializer>,
+    /// Threads that were started; it never shrinks.
+    started: AtomicUsize,
+    /// Tasks that are queued or running. Counted until all threads are started: nobody asks
+    /// afterwards.
+    under_way: AtomicUsize,
+    /// Every thread that was started and nobody has joined.
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Held while threads are joined. Not `threads`: a task may want to start one meanwhile.
+    joining: Mutex<()>,
+    /// Why no work is accepted any more.
+    closed: Mutex<Option<Error>>,
 }
 
 type Initializer = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
 
-/// What a [`ThreadPool`] is made of. Built by [`ThreadPool::builder`].
-#[must_use]
-pub struct Builder {
-    workers: usize,
-    name: Option<String>,
-    stack_size: Option<usize>,
-    initializer: Option<Initializer>,
+thread_local! {
+    /// Which worker of its pool this thread is.
+    static NUMBER: Cell<usize> = const { Cell::new(usize::MAX) };
 }
 
 impl ThreadPool {
     /// A pool of at most `workers` threads.
     ///
-    /// # Errors
-    /// [`Error::Refused`] if `workers` is zero.
-    pub fn new(workers: usize) -> Result<Self, Error> {
+    /// # Panics
+    /// If there are to be no workers.
+    #[doc(alias("max_workers"))]
+    #[track_caller]
+    pub fn new(workers: usize) -> Self {
         Self::builder().workers(workers).build()
     }
 
-    /// A pool with more to say than its size. Default: at most `min(32, processors + 4)` threads, named
+    /// Returns a builder. Default: at most `min(32, processors + 4)` threads, named
     /// `ThreadPool-K_N`: the Nth of the Kth pool without a name, both counted from 0.
     ///
     /// # Examples
     /// ```
     /// use concurrent_explained::ThreadPool;
     ///
-    /// let pool = ThreadPool::builder().workers(4).name("fetch").build()?;
+    /// let pool = ThreadPool::builder().workers(4).name("fetch").build();
     /// let name = pool.spawn(|| std::thread::current().name().unwrap().to_owned());
     /// assert_eq!(name.result()?, "fetch_0");
     /// # Ok::<(), concurrent_explained::Error>(())
     /// ```
     pub fn builder() -> Builder {
         let processors = thread::available_parallelism().map_or(1, usize::from);
-        Builder {
-            workers: (processors + 4).min(32),
-            name: None,
-            stack_size: None,
-            initializer: None,
-        }
+        let workers = (processors + 4).min(32);
+        Builder { workers, name: None, stack_size: None, initializer: None }
     }
 
     /// (1) Queues `work` for the next free worker, or for the worker that waits for it.
@@ -182,7 +187,7 @@ impl ThreadPool {
     /// use concurrent_explained::ThreadPool;
     /// use std::sync::Arc;
     ///
-    /// let pool = Arc::new(ThreadPool::new(1)?);
+    /// let pool = Arc::new(ThreadPool::new(1));
     /// let again = pool.clone();
     /// let outer = pool.spawn(move || again.spawn(|| 20).result().map(|inner| inner + 1));
     /// assert_eq!(outer.result()?, Ok(21));
@@ -193,24 +198,40 @@ impl ThreadPool {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let (job, future) = task(self.shared.home, work);
-        if let Err((job, error)) = self.shared.backlog.push(job, |number| self.start(number)) {
+        let (job, future) = task(self.shared.id, work);
+        if let Err((job, error)) = self.shared.accept(job) {
             job.fail(error);
         }
         future
     }
 
-    /// Starts worker `number`. Called under the backlog's lock, before the job is queued: between a
-    /// queued job and a start that fails there would be a moment in which the job is refused and
-    /// may run all the same.
-    fn start(&self, number: usize) -> io::Result<()> {
-        let shared = self.shared.clone();
-        let mut thread = thread::Builder::new().name(format!("{}_{number}", shared.name));
-        if let Some(bytes) = shared.stack_size {
-            thread = thread.stack_size(bytes);
-        }
-        self.threads.lock().unwrap().push(thread.spawn(move || shared.work(number))?);
-        Ok(())
+    /// [`ThreadPool::spawn`] of a call: the function and its argument, as a process pool needs them.
+    ///
+    /// # Examples
+    /// ```
+    /// use concurrent_explained::ThreadPool;
+    ///
+    /// let pool = ThreadPool::new(1);
+    /// assert_eq!(pool.submit(f64::sqrt, 2.25).result(), Ok(1.5));
+    /// ```
+    pub fn submit<A, T, F>(&self, function: F, argument: A) -> Future<'static, T>
+    where
+        F: FnOnce(A) -> T + Send + 'static,
+        A: Send + 'static,
+        T: Send + 'static,
+    {
+        self.spawn(move || function(argument))
+    }
+
+    /// The most threads there will be.
+    pub fn workers(&self) -> usize {
+        self.shared.workers
+    }
+
+    /// How many tasks are queued. A cancelled one counts until a worker has passed over it.
+    #[doc(alias = "qsize")]
+    pub fn pending(&self) -> usize {
+        self.shared.backlog.waiting()
     }
 
     /// Accepts no further work, runs everything queued, and waits for it. So does `Drop`.
@@ -218,9 +239,10 @@ impl ThreadPool {
     /// # Blocks
     /// Until every worker has ended; every caller, however many there are. Called on one of the
     /// pool's own workers it does not wait: the worker cannot end before its task does.
+    #[doc(alias = "join")]
     pub fn shutdown(&self) {
-        self.shared.backlog.close(Error::ShutDown);
-        self.join();
+        self.shared.close(Error::ShutDown);
+        self.shared.join();
     }
 
     /// Accepts no further work, cancels what nobody has begun, and waits for the rest. So does
@@ -231,27 +253,17 @@ impl ThreadPool {
     ///
     /// # Wakes
     /// Everyone who waits for a cancelled task. Its callbacks run here.
+    #[doc(alias = "cancel_futures")]
     pub fn shutdown_now(&self) {
         self.shared.end(Error::ShutDown, &Error::Cancelled);
-        self.join();
+        self.shared.join();
     }
 
     /// Accepts no further work and does not wait, now or in `Drop`, not even an unwinding one: what
     /// is queued runs as long as the process lives.
     pub fn detach(&self) {
-        self.shared.backlog.close(Error::ShutDown);
+        self.shared.close(Error::ShutDown);
         self.detached.store(true, Ordering::Relaxed);
-    }
-
-    fn join(&self) {
-        if self.shared.home.is_here() {
-            return; // this worker would wait for its own end; and the others may wait for news from its task
-        }
-        // I6: joining under the lock makes a second caller wait as long as the first. No worker
-        // wants this lock any more: only `start` takes it, and a closed backlog starts nobody.
-        for thread in self.threads.lock().unwrap().drain(..) {
-            let _ = thread.join();
-        }
     }
 }
 
@@ -262,35 +274,91 @@ impl Drop for ThreadPool {
         if self.detached.load(Ordering::Relaxed) {
             return;
         }
-        if thread::panicking() { self.shutdown_now() } else { self.shutdown() }
+        if thread::panicking() {
+            self.shutdown_now();
+        } else {
+            self.shutdown();
+        }
     }
 }
 
 impl Shared {
-    /// The life of worker `me`.
-    fn work(&self, me: usize) {
+    /// Queues a job; first starts a worker for it if all that there are have something to do.
+    fn accept(self: &Arc<Self>, job: Arc<dyn Job>) -> Result<(), (Arc<dyn Job>, Error)> {
+        if self.is_growing() {
+            let under_way = self.under_way.fetch_add(1, Ordering::Relaxed) + 1;
+            if under_way > self.started.load(Ordering::Relaxed) {
+                // Before the job is queued: between a queued job and a start that fails there would
+                // be a moment in which the job is refused and may run all the same.
+                if let Err(cause) = self.start_one() {
+                    self.under_way.fetch_sub(1, Ordering::Relaxed);
+                    let cause = format!("no worker could be started: {cause}").into();
+                    return Err((job, Error::Broken { cause }));
+                }
+            }
+            return self.backlog.push(job).map_err(|job| (job, self.reason()));
+        }
+        let queued = if self.id.is_here() && NUMBER.get() < self.workers {
+            // Its future read by somebody, its work gone: only this entry still holds it.
+            let is_over = |job: &Arc<dyn Job>| Arc::strong_count(job) == 1 && job.is_stale();
+            self.backlog.push_own(NUMBER.get(), job, is_over)
+        } else {
+            self.backlog.push(job)
+        };
+        queued.map_err(|job| (job, self.reason()))
+    }
+
+    fn is_growing(&self) -> bool {
+        self.started.load(Ordering::Relaxed) < self.workers
+    }
+
+    /// Starts one more worker, if there is still need of it.
+    ///
+    /// # Errors
+    /// If there is none and none could be started. If there are some, they will get to it.
+    fn start_one(self: &Arc<Self>) -> io::Result<()> {
+        let mut threads = self.threads.lock().unwrap();
+        let number = self.started.load(Ordering::Relaxed);
+        // Asked under the lock: after `close`, `join` finds every thread in the list.
+        let needed = self.under_way.load(Ordering::Relaxed) > number && number < self.workers;
+        if !needed || self.backlog.is_closed() {
+            return Ok(());
+        }
+        let mut thread = thread::Builder::new().name(format!("{}_{number}", self.name));
+        if let Some(bytes) = self.stack_size {
+            thread = thread.stack_size(bytes);
+        }
+        let shared = self.clone();
+        match thread.spawn(move || shared.work(number)) {
+            Ok(thread) => threads.push(thread),
+            Err(cause) if number == 0 => return Err(cause),
+            Err(_) => return Ok(()),
+        }
+        self.started.store(number + 1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The life of worker `number`.
+    fn work(&self, number: usize) {
         // Before any foreign code: an initializer that shuts the pool down must not join its own
         // thread.
-        self.home.enter();
+        self.id.enter();
+        NUMBER.set(number);
         if let Err(cause) = self.initialize() {
             let broken = Error::Broken { cause: cause.into() };
             report("a worker's initializer", Err(broken.clone()));
             return self.end(broken.clone(), &broken);
         }
-        while let Some((job, counted)) = self.backlog.next(me) {
-            // (2), (3) I2: told after the callbacks, which are work, and before the news. Told
-            // after the news, the next `spawn` of whoever heard it would find this worker busy and
-            // start another.
-            let idle_again = || {
-                if counted {
-                    self.backlog.idle_again();
+        while let Some(job) = self.backlog.next(number) {
+            // (2), (3) I2: the worker is free when no foreign code of its task is left, and before
+            // anybody hears of the task's end. Said later, the next `spawn` of a thread that heard
+            // of it would find this worker busy and start another; said earlier, a callback that
+            // blocks would keep the next task from getting a thread.
+            job.run(&|| {
+                if self.is_growing() {
+                    self.under_way.fetch_sub(1, Ordering::Relaxed);
                 }
-            };
-            let ran = catch(|| {
-                job.run(&idle_again);
-                drop(job); // perhaps the last owner of a result: a foreign drop, and before the next job, not after
             });
-            report("the drop of a result", ran);
         }
     }
 
@@ -299,15 +367,56 @@ impl Shared {
         catch(initializer).unwrap_or_else(|panic| Err(panic.to_string()))
     }
 
-    /// Closes the backlog because of `why`, and ends every job in it with `error`.
+    /// Accepts no more work because of `why`. A broken pool stays broken by what broke it first
+    /// (I7).
+    fn close(&self, why: Error) {
+        let mut closed = self.closed.lock().unwrap();
+        match &*closed {
+            Some(Error::Broken { .. }) => {}
+            Some(_) if why == Error::ShutDown => {}
+            _ => *closed = Some(why),
+        }
+        drop(closed);
+        self.backlog.close(); // after the reason is there: it is asked for by a refused `spawn`
+    }
+
+    fn reason(&self) -> Error {
+        self.closed.lock().unwrap().clone().unwrap_or(Error::ShutDown)
+    }
+
+    /// Closes the pool because of `why`, and ends every queued job with `error`.
     fn end(&self, why: Error, error: &Error) {
         // First closed, then drained: a job that came between the two would belong to nobody (I1).
-        // And whoever sees a future fail finds the pool closed.
-        self.backlog.close(why);
+        // And a thread that sees a future fail finds the pool closed.
+        self.close(why);
         for job in self.backlog.drain() {
             job.fail(error.clone());
         }
     }
+
+    fn join(&self) {
+        if self.id.is_here() {
+            return; // this worker would wait for its own end, and others may wait for its task
+        }
+        let turn = self.joining.lock().unwrap(); // I6: a second caller waits as long as the first
+        loop {
+            let last = self.threads.lock().unwrap().pop();
+            match last {
+                Some(thread) => drop(thread.join()),
+                None => break,
+            }
+        }
+        drop(turn);
+    }
+}
+
+/// What a [`ThreadPool`] is made of. Made by [`ThreadPool::builder`].
+#[must_use]
+pub struct Builder {
+    workers: usize,
+    name: Option<String>,
+    stack_size: Option<usize>,
+    initializer: Option<Initializer>,
 }
 
 impl Builder {
@@ -319,6 +428,7 @@ impl Builder {
 
     /// Threads are named `name_0`, `name_1`, … in the order of their start. (Linux shows the first
     /// 15 bytes.)
+    #[doc(alias = "thread_name_prefix")]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
@@ -344,34 +454,33 @@ impl Builder {
 
     /// Makes the pool. No thread starts before the first task.
     ///
-    /// # Errors
-    /// [`Error::Refused`] if there are to be no workers, or if the name contains a zero byte.
-    pub fn build(self) -> Result<ThreadPool, Error> {
+    /// # Panics
+    /// If there are to be no workers, or if the name contains a zero byte: no thread can have it.
+    #[track_caller]
+    pub fn build(self) -> ThreadPool {
         static POOLS: AtomicUsize = AtomicUsize::new(0);
-        let refused = |reason: &str| Err(Error::Refused { reason: reason.into() });
-        if self.workers == 0 {
-            return refused("a pool needs at least one worker");
-        }
-        if self.name.as_ref().is_some_and(|name| name.contains('\0')) {
-            return refused("the name of a thread contains no zero byte"); // starting one would panic
-        }
-        let name = self
-            .name
-            .unwrap_or_else(|| format!("ThreadPool-{}", POOLS.fetch_add(1, Ordering::Relaxed)));
+        assert!(self.workers > 0, "a pool needs at least one worker");
+        let number = || POOLS.fetch_add(1, Ordering::Relaxed);
+        let name = self.name.unwrap_or_else(|| format!("ThreadPool-{}", number()));
+        assert!(!name.contains('\0'), "the name of a thread contains no zero byte: {name:?}");
         let shared = Shared {
             backlog: Backlog::new(self.workers),
-            home: PoolId::new(),
+            id: PoolId::new(),
             name,
+            workers: self.workers,
             stack_size: self.stack_size,
             initializer: self.initializer,
-        };
-        Ok(ThreadPool {
-            shared: Arc::new(shared),
+            started: AtomicUsize::new(0),
+            under_way: AtomicUsize::new(0),
             threads: Mutex::default(),
-            detached: AtomicBool::new(false),
-        })
+            joining: Mutex::default(),
+            closed: Mutex::default(),
+        };
+        ThreadPool { shared: Arc::new(shared), detached: AtomicBool::new(false) }
     }
 }
+
+// Plumbing
 
 impl fmt::Debug for ThreadPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
