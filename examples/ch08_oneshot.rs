@@ -13,14 +13,22 @@
 //!   the thread panics:       the reader hears that there will be no value
 //!   nobody waits any more:   the writer gets its 42 back
 //! ```
+//!
+//! With a schedule as its argument (`-- 0`), it replays it on the slot: a writer that leaves
+//! without a word, and its reader, step by step.
 
+extern crate self as std;
+extern crate std as real;
+
+use concurrent_explained::ch31_schedules::{replay, sync, thread, time};
 use concurrent_explained::oneshot;
+use real::*;
+use std::env::args;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::panic::resume_unwind;
 use std::sync::{Arc, Condvar, Mutex};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long to wait in vain.
 const BRIEFLY: Duration = Duration::from_millis(50);
@@ -41,13 +49,12 @@ impl<T> Slot<T> {
         self.news.notify_one();
     }
 
-    pub(crate) fn read_by(&self, deadline: Instant) -> Option<T> {
+    pub(crate) fn read(&self) -> T {
         let mut value = self.value.lock().unwrap();
-        while value.is_none() && Instant::now() < deadline {
-            let left = deadline.saturating_duration_since(Instant::now());
-            value = self.news.wait_timeout(value, left).unwrap().0;
+        while value.is_none() {
+            value = self.news.wait(value).unwrap();
         }
-        value.take()
+        value.take().unwrap()
     }
 }
 
@@ -56,30 +63,38 @@ pub(crate) fn panics() -> i32 {
     resume_unwind(Box::new("no answer"))
 }
 
-fn ask_by_slot(question: fn() -> i32, limit: Duration) -> Option<i32> {
+/// What the reader of a slot gets from a thread that answers `question`, or nothing for 50 ms.
+pub(crate) fn ask_by_slot(question: fn() -> i32) -> Option<i32> {
     let slot = Slot::new();
     let writer = slot.clone();
-    let thread = thread::spawn(move || writer.write(question()));
-    let answer = slot.read_by(Instant::now() + limit);
-    let _ = thread.join();
-    answer
+    let _ = thread::spawn(move || writer.write(question())).join();
+    let (sender, receiver) = oneshot();
+    thread::spawn(move || sender.send(slot.read())); // may never end
+    receiver.recv_timeout(BRIEFLY).ok()?
 }
 
 fn ask(question: fn() -> i32) -> Option<i32> {
     let (sender, receiver) = oneshot();
-    let thread = thread::spawn(move || sender.send(question()));
-    let answer = receiver.recv();
-    let _ = thread.join();
-    answer
+    thread::spawn(move || sender.send(question()));
+    receiver.recv()
+}
+
+/// For a schedule: the reader of a writer that returns before it writes.
+fn early_return() {
+    let slot = Slot::<i32>::new();
+    let reader = slot.clone();
+    let reads = thread::spawn(move || reader.read());
+    let writes = thread::spawn(move || drop(slot));
+    writes.join().unwrap();
+    reads.join().unwrap();
 }
 
 fn tell() -> Result<String, std::fmt::Error> {
     let mut story = String::new();
-    let long = Duration::from_secs(60);
     writeln!(story, "a slot with a condvar")?;
-    let answer = ask_by_slot(|| 42, long).unwrap();
+    let answer = ask_by_slot(|| 42).unwrap();
     writeln!(story, "  the thread answers:      the reader gets {answer}")?;
-    let waits = match ask_by_slot(panics, BRIEFLY) {
+    let waits = match ask_by_slot(panics) {
         None => "the reader waits; after 50 ms still nothing, and it would never end",
         Some(_) => "the reader gets a value that nobody wrote",
     };
@@ -106,6 +121,10 @@ fn tell() -> Result<String, std::fmt::Error> {
 }
 
 fn main() -> Result<(), std::fmt::Error> {
-    let _ = io::stdout().write_all(tell()?.as_bytes()); // a reader that has left is no error
+    let story = match args().nth(1) {
+        Some(schedule) => format!("{}\n", replay(&schedule, early_return)),
+        None => tell()?,
+    };
+    let _ = io::stdout().write_all(story.as_bytes()); // a reader that has left is no error
     Ok(())
 }

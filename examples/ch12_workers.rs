@@ -10,13 +10,22 @@
 //! nobody reads an answer: when `drop` returns, 10 of 10 jobs have run
 //! the workers are dropped by a job of their own: the job behind it still runs
 //! ```
+//!
+//! With a schedule as its argument (`-- 0`), it replays it on the classic pool: its two jobs step
+//! by step, each thread in a column of its own.
+
+extern crate self as std;
+extern crate std as real;
 
 use concurrent_explained::Workers;
+use concurrent_explained::ch31_schedules::{replay, sync, thread, time};
+use real::*;
+use std::env::args;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, mpsc};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -90,6 +99,24 @@ pub(crate) fn met(run: impl Fn(Job), patience: Duration) -> usize {
     met.load(SeqCst)
 }
 
+/// For a schedule: two jobs on two threads of the classic pool, each waits until both are inside.
+fn two_jobs_meet() {
+    let inside = Arc::new((Mutex::new(0), Condvar::new()));
+    let pool = Classic::new(2);
+    for _ in 0..2 {
+        let inside = inside.clone();
+        pool.run(Box::new(move || {
+            let (count, news) = &*inside;
+            let mut count = count.lock().unwrap();
+            *count += 1;
+            news.notify_one();
+            while *count < 2 {
+                count = news.wait(count).unwrap();
+            }
+        }));
+    }
+}
+
 fn tell() -> Result<String, std::fmt::Error> {
     let mut story = String::new();
     let (wrong, right) = (met(classic(2), BRIEFLY), met(ours(2), Duration::MAX));
@@ -134,6 +161,10 @@ fn tell() -> Result<String, std::fmt::Error> {
 }
 
 fn main() -> Result<(), std::fmt::Error> {
-    let _ = io::stdout().write_all(tell()?.as_bytes()); // a reader that has left is no error
+    let story = match args().nth(1) {
+        Some(schedule) => format!("{}\n", replay(&schedule, two_jobs_meet)),
+        None => tell()?,
+    };
+    let _ = io::stdout().write_all(story.as_bytes()); // a reader that has left is no error
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! Look at the first three lines: the same two tasks, each waits for the other. Then at the order in
-//! which tasks end and outcomes come out, and at how far ahead of its reader each map runs.
+//! Look at the first three lines: the same two tasks, each waits for the other. Then at the order
+//! in which tasks end and outcomes come out, and at how far ahead of its reader each map runs.
 //!
 //! Expected output:
 //!
@@ -22,7 +22,7 @@ use std::io::{self, Write as _};
 use std::sync::{Arc, Barrier, Condvar, Mutex};
 use std::time::Duration;
 
-/// The smallest version: lazy, as iterators are. Each task is submitted when the one before is read.
+/// The smallest version: lazy, as iterators are. A task is submitted when the one before is read.
 pub(crate) fn lazy_map<'env, A, T>(
     inputs: impl IntoIterator<Item = A>,
     submit: impl FnMut(A) -> Future<'env, T>,
@@ -30,8 +30,8 @@ pub(crate) fn lazy_map<'env, A, T>(
     inputs.into_iter().map(submit).map(Future::result)
 }
 
-/// The next one: all are submitted first. It cannot be given inputs without end, and when its reader
-/// leaves early, the tasks run all the same.
+/// The next one: all are submitted first. It cannot be given inputs without end, and when its
+/// reader leaves early, the tasks run all the same.
 pub(crate) fn eager_map<'env, A, T>(
     inputs: impl IntoIterator<Item = A>,
     submit: impl FnMut(A) -> Future<'env, T>,

@@ -53,8 +53,9 @@
 //! ## The trap
 //!
 //! *The writer writes at its end* forgets all its other ends. In the example a thread panics before
-//! it writes, and its reader would sleep until the program is killed. A mark set by hand before
-//! each `return` misses the panics, and the next `?` that somebody adds. No exit avoids `Drop`.
+//! it writes, and its reader would sleep until the program is killed. Every schedule ends so;
+//! `cargo run --example ch08_oneshot -- 0` replays the first one. A mark set by hand before each
+//! `return` misses the panics, and the next `?` that somebody adds. No exit avoids `Drop`.
 //!
 //! ## Elsewhere
 //!

@@ -66,8 +66,9 @@
 //! ```
 //!
 //! It looks right, computes the right results, and runs one job at a time, with any number of
-//! threads. A test of the results cannot see it. Two jobs that wait for each other can, and the
-//! example lets them.
+//! threads. A test of the results cannot see it. Two jobs that wait for each other can, in every
+//! schedule: `cargo run --example ch12_workers -- 0` shows one, and its last line says on which
+//! line the second worker waits for the mutex of the first.
 //!
 //! ## Elsewhere
 //!

@@ -21,8 +21,8 @@
 //! 2. A deadline, and an end: [`Map::within`], [`Map::close`], and a drop that cancels.
 //! 3. All at once fails for inputs without end. So [`map_windowed`] submits a few, and one more for
 //!    each outcome that leaves: the reader's pace becomes the pace of the inputs.
-//! 4. A task costs a hundred nanoseconds, and a small item one. So [`map_chunked`] makes one task of
-//!    a thousand items; and as to catch each item by itself costs more than the item, [`each`] has
+//! 4. A task costs a hundred nanoseconds, a small item one. So [`map_chunked`] makes one task of a
+//!    thousand items; and as to catch each item by itself costs more than the item, [`each`] has
 //!    one catch for all of them, and goes on behind the item that panicked.
 //!
 //! ## Picture
@@ -51,7 +51,7 @@
 //! - I3. `map` has submitted everything when it returns; nobody has to iterate.
 //! - I4. With a window, never more than `window` are submitted and not yielded, and no input is
 //!   pulled before its turn. Once the pool refuses work ([`Error::ShutDown`], [`Error::Broken`]),
-//!   what is under way still comes out, then those refusals, at most `window` of them, then the end.
+//!   what is under way still comes out, then at most `window` refusals, then the end.
 //! - I5. One deadline for the whole iteration. What is done by then comes out, however late it is
 //!   asked for; the first that is not ends it with [`Error::TooLate`] and cancels the rest.
 //! - I6. Dropped or closed, advanced or not, a map cancels what has not started.
@@ -225,7 +225,7 @@ impl<'env, T, S: Iterator<Item = Future<'env, T>>> Iterator for Map<'env, T, S> 
             self.close();
             return Some(Err(Error::TooLate)); // (I5)
         }
-        let outcome = self.submitted.pop_front()?.result(); // (2)
+        let outcome = self.submitted.pop_front()?.result(); // (2), and it is gone from here (I7)
         // (I4) A pool that refuses will refuse the next input too, and endless inputs would make
         // endless errors.
         self.more &= !matches!(outcome, Err(Error::ShutDown | Error::Broken { .. }));
@@ -240,8 +240,8 @@ impl<T, S> Drop for Map<'_, T, S> {
     }
 }
 
-/// Like [`map`], for items too small to be worth a task each: `submit` gets `size` inputs at a time,
-/// and promises an outcome for each of them.
+/// Like [`map`], for items too small to be worth a task each: `submit` gets `size` inputs at a
+/// time, and promises an outcome for each of them.
 ///
 /// # Panics
 /// If `size` is 0. If `inputs` does; then what was submitted before is cancelled.
@@ -251,7 +251,8 @@ impl<T, S> Drop for Map<'_, T, S> {
 /// use concurrent_explained::{ThreadPool, each, map_chunked};
 ///
 /// let pool = ThreadPool::new(2);
-/// let squares = map_chunked(1_000, 1..=100_000_u64, |chunk| pool.spawn(move || each(chunk, |n| n * n)));
+/// let square = |chunk| pool.spawn(move || each(chunk, |n| n * n));
+/// let squares = map_chunked(1_000, 1..=100_000_u64, square);
 /// assert_eq!(squares.map(Result::unwrap).sum::<u64>(), 333_338_333_350_000);
 /// # Ok::<(), concurrent_explained::Error>(())
 /// ```

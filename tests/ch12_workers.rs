@@ -1,16 +1,26 @@
 //! Chapter 12: each cell of the table, each invariant, the trap, and the answers to `Try`.
 
+// The example replays schedules under std's names. Outside of a replay they are what they were.
+extern crate self as std;
+extern crate std as real;
+use concurrent_explained::ch31_schedules::{sync, thread, time};
+use real::*;
+
 mod support;
 
 #[path = "../examples/ch12_workers.rs"]
-#[allow(dead_code, reason = "its wrong version is tested here, its main by the book's test")]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "its wrong version is tested here, its main by the book's test"
+)]
 mod example;
 
+use std::env;
 use std::panic::{self, AssertUnwindSafe, panic_any};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
-use std::{env, thread};
 
 use concurrent_explained::Workers;
 use support::{Gate, Grenade, until, watchdog};

@@ -350,7 +350,7 @@ fn try_1_a_window_behind_a_first_item_that_never_ends() {
 
 // Try 2: each task is submitted when the one before it is read: I3 falls, and with it all that is
 // there to be cancelled or counted. Red: `i3_…`, `try_1_…`, `try_2_…`, the windows that are counted
-// (`i4_…_as_much`, `i4_…_nobody_iterates`), `i6_dropping_…`. What asks for results only stays green.
+// (`i4_…_as_much`, `i4_…_nobody_iterates`), `i6_dropping_…`. What asks for results stays green.
 #[test]
 fn try_2_two_tasks_of_a_map_meet() {
     watchdog("two tasks that wait for each other", || {
