@@ -1,97 +1,144 @@
-//! A counter of news that feeds the wrong thread, then a queue of waiters. Look at who hears a piece
-//! of news: the one that waited first, never the one that brought it.
+//! One thread asks, another answers: with a count of news, then with a queue of waiters. Look at
+//! which thread hears a notification: with the count even its author, with the queue the oldest.
 //!
 //! Expected output:
 //!
 //! ```text
-//! counter of news: the notifier takes its own news, heard by the waiter: false
-//! Condition:       1 woken, first the waiter goes on, then the notifier
-//! Condition:       notify(3) woke 3 of 5: [0, 1, 2], left: Condition { waiting: 2 }
-//! Condition:       with the guard of another lock, notify_all woke 0
-//! Condition:       with the right one it woke 2: [3, 4]
-//! Condition:       wait_for_timeout gave up after 20 ms: false
+//! SmallNews:  (wrong) asks, notifies, waits, and hears itself: the answer is None
+//! Condition:  asks, notifies, waits, and hears the other thread: the answer is Some(42)
+//! Condition:  A, B, C, D, E wait in this order, notify(3) wakes 3: A, B, C
+//! Condition:  with the guard of another lock, notify_all wakes 0
+//! Condition:  with the guard of their lock, notify_all wakes 2: D, E
+//! Condition:  nobody notifies, and a wait of 20 ms ends with false
 //! ```
 
 use concurrent_explained::{Condition, Lock, RLock};
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Condvar, Mutex, mpsc};
+use std::io::{self, Write};
+use std::sync::{Condvar, Mutex, MutexGuard, mpsc};
 use std::thread::scope;
 use std::time::Duration;
 
-/// Wrong: one counter for all. Whether the waiter heard the news that was meant for it.
-pub(crate) fn counter_of_news() -> bool {
-    let (news, came, heard) = (Mutex::new(0), Condvar::new(), AtomicBool::new(false));
+// --- the smallest condition that loses no news, complete -----------------------------------------
+
+/// Wrong: the news is for whichever thread comes first, even for the one that brought it.
+#[derive(Default)]
+pub(crate) struct SmallNews {
+    news: Mutex<usize>,
+    came: Condvar,
+}
+
+impl SmallNews {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, usize> {
+        self.news.lock().unwrap()
+    }
+
+    pub(crate) fn wait<'a>(&self, mut news: MutexGuard<'a, usize>) -> MutexGuard<'a, usize> {
+        while *news == 0 {
+            news = self.came.wait(news).unwrap();
+        }
+        *news -= 1;
+        news
+    }
+
+    pub(crate) fn notify(&self, news: &mut usize) {
+        *news += 1;
+        self.came.notify_one();
+    }
+}
+
+/// The answer that the asking thread has when its wait is over.
+pub(crate) fn ask_by_small_news() -> Option<u32> {
+    let (small, answer) = (SmallNews::default(), Mutex::new(None));
     let (tell, told) = mpsc::channel();
     scope(|threads| {
         threads.spawn(|| {
-            let news = news.lock().unwrap();
-            tell.send(()).unwrap(); // the mutex is ours: who gets it next finds us asleep
-            *came.wait_while(news, |news| *news == 0).unwrap() -= 1;
-            heard.store(true, SeqCst);
+            let mut news = small.lock();
+            tell.send(()).unwrap(); // the lock is ours, and we give it up only to sleep
+            news = small.wait(news); // for a question
+            *answer.lock().unwrap() = Some(42);
+            small.notify(&mut news);
         });
         told.recv().unwrap();
-        let mut news = news.lock().unwrap();
-        *news += 1;
-        came.notify_one(); // for the waiter; and now we wait for an answer ...
-        let mut news = came.wait_while(news, |news| *news == 0).unwrap();
-        *news -= 1; // ... and are back at once: the news was still there
-        let heard = heard.load(SeqCst);
-        *news = 1; // a second piece of news, so that the waiter comes home
-        came.notify_one();
+        let mut news = small.lock();
+        small.notify(&mut news); // the question is there
+        news = small.wait(news); // for the answer
+        let heard = *answer.lock().unwrap();
+        small.notify(&mut news); // once more, so that the example ends
         heard
     })
 }
 
-fn main() {
-    let heard = counter_of_news();
-    println!("counter of news: the notifier takes its own news, heard by the waiter: {heard}");
+// --- the story -----------------------------------------------------------------------------------
 
-    let (lock, changed, order) = (Lock::new(), Condition::new(), Mutex::new(Vec::new()));
+/// The same with the chapter's condition.
+fn ask_by_condition() -> Option<u32> {
+    let (lock, changed, answer) = (Lock::new(), Condition::new(), Mutex::new(None));
     let (tell, told) = mpsc::channel();
-    let woken = scope(|threads| {
+    scope(|threads| {
         threads.spawn(|| {
             let mut guard = lock.lock();
             tell.send(()).unwrap();
             changed.wait(&mut guard);
-            order.lock().unwrap().push("the waiter");
+            *answer.lock().unwrap() = Some(42);
             changed.notify(&guard, 1);
         });
         told.recv().unwrap();
         let mut guard = lock.lock();
-        let woken = changed.notify(&guard, 1);
+        changed.notify(&guard, 1);
         changed.wait(&mut guard);
-        order.lock().unwrap().push("the notifier");
-        woken
-    });
-    let order = order.into_inner().unwrap().join(" goes on, then ");
-    println!("Condition:       {woken} woken, first {order}");
+        *answer.lock().unwrap()
+    })
+}
 
+/// Five threads wait, and are woken in two groups: what `notify` says, and their names.
+fn five_waiters() -> [(usize, String); 3] {
     let (lock, changed) = (RLock::new(), Condition::new());
     let (tell, told) = mpsc::channel();
     scope(|threads| {
-        for number in 0..5 {
+        for name in ["A", "B", "C", "D", "E"] {
             let (lock, changed, tell) = (&lock, &changed, tell.clone());
             threads.spawn(move || {
                 let (_outer, mut guard) = (lock.lock(), lock.lock());
-                tell.send(number).unwrap();
-                changed.wait(&mut guard); // gives both levels back
-                tell.send(number).unwrap();
+                tell.send(name).unwrap();
+                changed.wait(&mut guard); // gives up both levels
+                tell.send(name).unwrap();
             });
-            told.recv().unwrap(); // the next starts when this one waits
+            told.recv().unwrap();
+            drop(lock.lock()); // free only when this one waits: now the next
         }
         let names = |n| {
-            let mut names: Vec<usize> = told.iter().take(n).collect();
-            names.sort();
-            names
+            let mut names: Vec<_> = told.iter().take(n).collect();
+            names.sort(); // the woken are on their way all at once
+            (n, names.join(", "))
         };
-        let n = changed.notify(&lock.lock(), 3);
-        println!("Condition:       notify(3) woke {n} of 5: {:?}, left: {changed:?}", names(n));
-        let n = changed.notify_all(&Lock::new().lock());
-        println!("Condition:       with the guard of another lock, notify_all woke {n}");
-        let n = changed.notify_all(&lock.lock());
-        println!("Condition:       with the right one it woke {n}: {:?}", names(n));
-    });
-    let limit = Duration::from_millis(20);
-    let answer = changed.wait_for_timeout(&mut lock.lock(), limit, || false);
-    println!("Condition:       wait_for_timeout gave up after 20 ms: {answer}");
+        let woken = changed.notify(&lock.lock(), 3);
+        let oldest = names(woken);
+        let woken = changed.notify_all(&Lock::new().lock());
+        let none = names(woken);
+        let woken = changed.notify_all(&lock.lock());
+        let rest = names(woken);
+        [oldest, none, rest]
+    })
+}
+
+fn main() {
+    let small = ask_by_small_news();
+    let queue = ask_by_condition();
+    let [(three, oldest), (zero, _), (two, rest)] = five_waiters();
+    let (lock, changed) = (Lock::new(), Condition::new());
+    let late = changed.wait_timeout(&mut lock.lock(), Duration::from_millis(20));
+    let asks = "asks, notifies, waits, and hears";
+    print(&[
+        format!("SmallNews:  (wrong) {asks} itself: the answer is {small:?}"),
+        format!("Condition:  {asks} the other thread: the answer is {queue:?}"),
+        format!("Condition:  A, B, C, D, E wait in this order, notify(3) wakes {three}: {oldest}"),
+        format!("Condition:  with the guard of another lock, notify_all wakes {zero}"),
+        format!("Condition:  with the guard of their lock, notify_all wakes {two}: {rest}"),
+        format!("Condition:  nobody notifies, and a wait of 20 ms ends with {late}"),
+    ]);
+}
+
+/// In one piece; a reader that has gone away (`| head -1`) is no error.
+fn print(lines: &[String]) {
+    let _ = writeln!(io::stdout(), "{}", lines.join("\n"));
 }

@@ -1,64 +1,92 @@
 //! # 03 · Condition — a queue of waiters
 //!
-//! Needs: ch01, ch02.   Reading time: 9 min.
-//! Run it: cargo run --example ch03_condition
+//! | needs | [01](super::ch01_lock), [02](super::ch02_rlock) |
+//! | --- | --- |
+//! | reading time | 13 min, exercises not counted |
+//! | run it | `cargo run --example ch03_condition` |
+//! | files | [example](../../../../examples/ch03_condition.rs), [test](../../../../tests/ch03_condition.rs), [the story](../../../../CHAPTERS.md) |
+//! | before, after | [02](../ch02_rlock/index.html), [04](../ch04_event/index.html) |
 //!
 //! ## Why
 //!
-//! A lock knows one piece of news: "free". Most news is about what it protects: "an item came", "the
-//! account is full". Who waits for it must put the lock down, so that the news can happen at all,
-//! and who brings it wants to say for how many it is. `std::sync::Condvar` promises neither
-//! "exactly n" nor "the oldest", and a counter of news does not know whom it was meant for.
+//! A lock brings one piece of news, that it is free. Most threads wait for something else: an item
+//! is there, an answer has come. A thread that waits for it must release the lock, so that the news
+//! can be made at all, and the thread that brings it wants to say how many may go on.
+//!
+//! The lock holds no data, so the data are in a `Mutex` or an atomic of their own. What is the lock
+//! for, then? It spans several steps: look, wait, look again, take. Nobody else gets in between
+//! them, and with the lock in hand the `Mutex` around the data is never contended.
+//!
+//! ## Steps
+//!
+//! 1. Release the lock, then sleep on a `Condvar`: news in between is lost, as in chapter 01.
+//! 2. Count the news, and sleep while there is none: `SmallNews`, with which the example opens.
+//!    Nothing is lost, but the count does not say whom the news is for: see the trap.
+//! 3. So a waiter enters a queue before it releases the lock. To notify is to take the oldest out
+//!    of it, and a thread that enters later cannot get what was meant for another.
+//! 4. A waiter whose time is up takes itself out, so no notification is spent on it.
 //!
 //! ## Picture
 //!
 //! ```text
-//! waiter, with the lock              the queue        notifier, with the lock
-//! ─────────────────────              ─────────        ───────────────────────
-//! (1) takes a ticket ──────────────► 4  5  6  7
-//! (2) puts the lock down, sleeps     │  │
-//!                                    ▼  ▼     ◄────── (3) notify(2): the oldest
-//! (4) wakes: its ticket is gone     4,5 woken             two leave the queue
-//!     or: out of time, leaves the queue by itself
-//! (5) takes the lock again, once the notifier has put it down
+//! waiter, has the lock                the queue       notifier, has the lock
+//! ────────────────────                ─────────       ──────────────────────
+//! (1) enters the queue ─────────────► A  B  C  D
+//! (2) releases the lock, sleeps       │  │
+//!                                     ▼  ▼     ◄───── (3) notify(2): the two
+//!                                   A, B wake             oldest leave the queue
+//! (4) is out of the queue: notified
+//! (5) or out of time: leaves it by itself
+//! (6) takes the lock again, once the notifier has released it
 //! ```
 //!
 //! ## Promises
 //!
-//! - I1: `notify(n)` wakes the n oldest of those who wait at that moment, or all if they are fewer.
-//!   Nobody else: later waiters do not see it, and no wait ends without a notification or its limit.
-//! - I2: a wait ends as notified or as out of time, never as both, so no notification is swallowed.
-//! - I3: a wait gives the lock up whole, whatever the depth, and has the same depth afterwards.
-//! - I4: only who holds the lock can wait or notify, for both take its guard as proof; and the proof
-//!   counts only for those who wait with the same lock. One lock may have several conditions.
-//! - A notifier goes on undisturbed: the woken return when it has put the lock down (5).
-//! - Not promised: that what was notified is still true at (5). `wait_for` looks again.
+//! - I1. `notify(n)` wakes the n oldest of those that wait at that moment, or all if they are
+//!   fewer. No other wait ends by it, and none ends without a notification or its limit.
+//! - I2. A wait ends as notified or as out of time, never as both: no notification is wasted.
+//! - I3. A wait releases the lock at any depth, and has it at the same depth afterwards.
+//! - I4. To wait and to notify take a guard, so only a holder can. A guard speaks for its own lock:
+//!   it wakes those that wait with the same lock. One lock may have several conditions.
+//! - Not promised: that what was notified is still true at (6). `wait_for` looks again.
 //!
 //! ## The trap
 //!
-//! Wrong: a waiter whose time is up takes the lock first, and leaves the queue after that. Meanwhile
-//! somebody notifies it. It returns "out of time" all the same, the notification is spent, the next
-//! waiter sleeps on. CPython's `Condition` does this. Here both sides decide under the mutex of the
-//! queue, before (5). The example shows a sister: a counter that lets the notifier eat its own news.
+//! One thread asks, another answers, and both use one condition. With a count of news, the one that
+//! asks can hear itself:
+//!
+//! ```text
+//!   the answering thread         news   the asking thread
+//!   waits for a question           0
+//!                                  1    has a question, notifies
+//!                                  1    waits for the answer: there is news,
+//!                                  0    takes it, goes on without an answer
+//!   wakes, finds no news, sleeps   0
+//! ```
+//!
+//! The queue knows who waited. The thread that asks was not in it when it notified.
 //!
 //! ## Elsewhere
 //!
-//! - std's `Condvar` has no queue and wakes spuriously; its guard brings the data along.
-//! - Python's `Condition` brings its own lock and checks that somebody holds it, whoever that is.
+//! - std's `Condvar` has no queue: it promises neither the oldest nor exactly n.
+//! - CPython's `Condition` takes a waiter that is out of time out of the queue only when it has the
+//!   lock again. A notification in between is spent on it, and it returns `False` all the same.
+//! - Java's `ReentrantLock.newCondition()` has a queue as well; its `signal` wakes the oldest.
 //!
 //! ## Try
 //!
 //! 1. Predict: A and B wait, in this order. C calls `notify(1)`, then waits. Who is in the queue?
-//! 2. Break: give the ticket after the lock is down, inside `unlocked`. What gets lost, and when?
+//! 2. Break: do (1) inside the closure, after the lock is released. What gets lost, and when?
 //! 3. Extend: a bounded buffer with one lock and two conditions, `not_full` and `not_empty`.
+
+// Part of concurrent-explained, MIT OR Apache-2.0.
 
 use super::ch01_lock::LockGuard;
 use super::ch02_rlock::RLockGuard;
-use std::collections::BTreeMap;
-use std::fmt;
-use std::ptr;
+use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
+use std::{fmt, ptr};
 
 /// Lets threads wait, under a lock, for what other threads do under the same lock.
 ///
@@ -73,7 +101,8 @@ use std::time::{Duration, Instant};
 ///
 /// let reader = std::thread::spawn(|| {
 ///     let mut guard = LOCK.lock();
-///     ARRIVED.wait_for(&mut guard, || LETTERS.lock().unwrap().pop())
+///     ARRIVED.wait_for(&mut guard, || !LETTERS.lock().unwrap().is_empty());
+///     LETTERS.lock().unwrap().pop() // still there: nobody else has the lock
 /// });
 /// let guard = LOCK.lock();
 /// LETTERS.lock().unwrap().push("hello");
@@ -83,144 +112,127 @@ use std::time::{Duration, Instant};
 /// ```
 #[derive(Default)]
 pub struct Condition {
-    queue: Mutex<Queue>,
+    queue: Mutex<VecDeque<Waiter>>, // the oldest in front
 }
 
-#[derive(Default)]
-struct Queue {
-    next_ticket: u64,
-    /// Who waits, by lock and ticket: the waiters of one lock stand together (I4), the oldest first.
-    /// Everyone has a bell of its own: to ring it wakes that one and no other (I1).
-    bells: BTreeMap<(usize, u64), Arc<Condvar>>,
+/// A thread that waits. It is in the queue exactly until it is notified or out of time.
+struct Waiter {
+    lock: usize,        // the address of the lock that it waits with (I4)
+    wake: Arc<Condvar>, // its own, so that to notify it wakes no other (I1)
 }
 
 impl Condition {
     /// Makes a condition that nobody waits for.
     pub const fn new() -> Self {
-        Condition { queue: Mutex::new(Queue { next_ticket: 0, bells: BTreeMap::new() }) }
+        Condition { queue: Mutex::new(VecDeque::new()) }
     }
 
-    /// Puts the lock down, waits to be notified, takes the lock again.
+    /// Releases the lock, waits to be notified, takes the lock again.
     ///
     /// # Blocks
     /// Until notified, then until the lock is free.
     pub fn wait(&self, guard: &mut impl Guard) {
-        self.sleep(guard, None);
+        self.wait_until(guard, None);
     }
 
-    /// Like [`wait`](Condition::wait), for no longer than `limit`. False: nobody notified this wait.
+    /// Like [`wait`](Condition::wait), for no longer than `limit`. False: it was not notified.
     ///
     /// # Blocks
-    /// Until notified or out of time, then until the lock is free: however long that takes. The lock
-    /// is put down even if `limit` is zero; `Duration::MAX` means for ever.
+    /// Until notified or out of time, then until the lock is free, however long that takes. The
+    /// lock is released even if `limit` is zero. `Duration::MAX` means no limit.
     #[must_use = "the limit may have passed first"]
     pub fn wait_timeout(&self, guard: &mut impl Guard, limit: Duration) -> bool {
-        self.sleep(guard, Some(limit))
+        self.wait_until(guard, Instant::now().checked_add(limit))
     }
 
-    /// Asks `predicate`, under the lock, now and after each notification, until the answer is yes.
-    /// Gives that answer: `true`, or the `Some(value)` that was found.
+    /// Waits until `is_ready` says yes. Asks it under the lock, now and after each notification.
     ///
     /// # Blocks
     /// Like [`wait`](Condition::wait), as often as it takes; not at all if the first answer is yes.
-    pub fn wait_for<A: Answer>(&self, guard: &mut impl Guard, predicate: impl FnMut() -> A) -> A {
-        self.ask(guard, None, predicate)
+    pub fn wait_for(&self, guard: &mut impl Guard, mut is_ready: impl FnMut() -> bool) {
+        while !is_ready() {
+            self.wait(guard);
+        }
     }
 
     /// Like [`wait_for`](Condition::wait_for), for no longer than `limit` in all. Gives the last
-    /// answer, asked when the time was up.
-    pub fn wait_for_timeout<A: Answer>(
+    /// answer: `is_ready` is asked once more when the time is up.
+    #[must_use = "the limit may have passed first"]
+    pub fn wait_for_timeout(
         &self,
         guard: &mut impl Guard,
         limit: Duration,
-        predicate: impl FnMut() -> A,
-    ) -> A {
-        self.ask(guard, Instant::now().checked_add(limit), predicate)
-    }
-
-    /// Gives how many it woke.
-    ///
-    /// # Wakes
-    /// The `n` oldest of those who wait now with the lock of this guard.
-    pub fn notify(&self, guard: &impl Guard, n: usize) -> usize {
-        let lock = guard.lock_address();
-        let mut queue = self.queue.lock().unwrap();
-        for woken in 0..n {
-            let Some((&place, bell)) = queue.bells.range((lock, 0)..=(lock, u64::MAX)).next()
-            else {
-                return woken;
-            };
-            bell.notify_one();
-            queue.bells.remove(&place); // (3), under the mutex under which (4) looks (I2)
+        mut is_ready: impl FnMut() -> bool,
+    ) -> bool {
+        let deadline = Instant::now().checked_add(limit); // one for all the waits
+        while !is_ready() {
+            if left(deadline) == Some(Duration::ZERO) {
+                return false;
+            }
+            self.wait_until(guard, deadline);
         }
-        n
+        true
     }
 
     /// Gives how many it woke.
     ///
     /// # Wakes
-    /// All who wait now with the lock of this guard.
+    /// The `n` oldest of those that wait now with the lock of this guard.
+    pub fn notify(&self, guard: &impl Guard, n: usize) -> usize {
+        let (lock, mut notified) = (guard.lock_address(), Vec::new());
+        let mut queue = self.queue.lock().unwrap();
+        while notified.len() < n {
+            let Some(oldest) = queue.iter().position(|waiter| waiter.lock == lock) else { break };
+            notified.extend(queue.remove(oldest)); // (3): from here on its wait has ended (I2)
+        }
+        drop(queue); // which each of them needs to find itself gone from it
+        for waiter in &notified {
+            waiter.wake.notify_one();
+        }
+        notified.len()
+    }
+
+    /// Gives how many it woke.
+    ///
+    /// # Wakes
+    /// All that wait now with the lock of this guard.
+    #[doc(alias = "notifyAll")]
     pub fn notify_all(&self, guard: &impl Guard) -> usize {
         self.notify(guard, usize::MAX)
     }
 
-    fn sleep(&self, guard: &mut impl Guard, limit: Option<Duration>) -> bool {
-        let (lock, bell) = (guard.lock_address(), Arc::new(Condvar::new()));
-        let mut queue = self.queue.lock().unwrap();
-        let place = (lock, queue.next_ticket);
-        queue.next_ticket += 1;
-        queue.bells.insert(place, Arc::clone(&bell));
-        drop(queue);
-        // (1) comes before (2): from the moment the lock is down somebody may notify, and must find
-        // us in the queue. If we are not asleep yet, we find our ticket gone and do not fall asleep.
-        // `unlocked` is (2), whole, and (5), to the same depth (I3).
+    fn wait_until(&self, guard: &mut impl Guard, deadline: Option<Instant>) -> bool {
+        let wake = Arc::new(Condvar::new());
+        let waiter = Waiter { lock: guard.lock_address(), wake: Arc::clone(&wake) };
+        // (1) comes before (2). As soon as the lock is free somebody may notify, and must find this
+        // thread in the queue; if it does not sleep yet, it finds itself gone and does not sleep.
+        self.queue.lock().unwrap().push_back(waiter); // (1)
         guard.unlocked(|| {
-            let still_queued = |queue: &mut Queue| queue.bells.contains_key(&place);
+            // (2): the lock is free; `unlocked` takes it again, at the same depth (I3): (6)
             let mut queue = self.queue.lock().unwrap();
-            queue = match limit {
-                None => bell.wait_while(queue, still_queued).unwrap(),
-                Some(limit) => bell.wait_timeout_while(queue, limit, still_queued).unwrap().0,
-            };
-            queue.bells.remove(&place).is_none() // (4): gone already? then this wait was notified (I2)
+            // Am I in the queue? Both sides answer that under one mutex, before the lock: so a wait
+            // that runs out of time cannot also be notified (I2).
+            while let Some(place) = queue.iter().position(|other| Arc::ptr_eq(&other.wake, &wake)) {
+                queue = match left(deadline) {
+                    None => wake.wait(queue).unwrap(),
+                    Some(Duration::ZERO) => {
+                        queue.remove(place); // (5)
+                        return false;
+                    }
+                    Some(left) => wake.wait_timeout(queue, left).unwrap().0,
+                };
+            }
+            true // (4)
         })
     }
-
-    fn ask<A: Answer>(
-        &self,
-        guard: &mut impl Guard,
-        deadline: Option<Instant>,
-        mut predicate: impl FnMut() -> A,
-    ) -> A {
-        loop {
-            let answer = predicate();
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            if answer.is_yes() || left == Some(Duration::ZERO) {
-                return answer;
-            }
-            self.sleep(guard, left); // each sleep gets what is left: one deadline for all of them
-        }
-    }
 }
 
-/// What a predicate says: `bool`, or `Option` where yes comes with a value.
-pub trait Answer {
-    /// Whether the wait is over.
-    fn is_yes(&self) -> bool;
+/// The time until `deadline`, if there is one.
+fn left(deadline: Option<Instant>) -> Option<Duration> {
+    deadline.map(|moment| moment.saturating_duration_since(Instant::now()))
 }
 
-impl Answer for bool {
-    fn is_yes(&self) -> bool {
-        *self
-    }
-}
-
-impl<T> Answer for Option<T> {
-    fn is_yes(&self) -> bool {
-        self.is_some()
-    }
-}
-
-/// What a condition needs of a lock: a guard that puts it down whole and takes it again as it was.
+/// What a condition needs of a lock: a guard that can step aside.
 ///
 /// ```compile_fail,E0277
 /// # use concurrent_explained::{Condition, Lock};
@@ -230,7 +242,7 @@ pub trait Guard {
     /// Releases the lock at any depth, runs `f`, takes the lock again at the same depth.
     fn unlocked<R>(&mut self, f: impl FnOnce() -> R + Send) -> R;
 
-    /// Where the lock is: locks that live at the same time have different addresses.
+    /// Where the lock is in memory: two locks that are waited with have two addresses.
     fn lock_address(&self) -> usize;
 }
 
@@ -254,12 +266,14 @@ impl Guard for RLockGuard<'_> {
     }
 }
 
-/// Does not block: where another thread is at the queue this very moment, the field is left out.
+// Plumbing
+
+/// Does not block: while another thread is at the queue, the field is left out.
 impl fmt::Debug for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let look = self.queue.try_lock().map(|queue| queue.bells.len());
+        let seen = self.queue.try_lock().map(|queue| queue.len());
         let mut out = f.debug_struct("Condition");
-        let Ok(waiting) = look else { return out.finish_non_exhaustive() };
+        let Ok(waiting) = seen else { return out.finish_non_exhaustive() };
         out.field("waiting", &waiting).finish()
     }
 }

@@ -79,7 +79,7 @@ pub mod ch31_schedules;
 
 pub use ch01_lock::{Lock, LockGuard, UnlockError};
 pub use ch02_rlock::{RLock, RLockGuard, RUnlockError};
-pub use ch03_condition::{Answer, Condition, Guard};
+pub use ch03_condition::{Condition, Guard};
 pub use ch04_event::Event;
 pub use ch05_semaphore::{BoundedSemaphore, OverRelease, Permit, Semaphore};
 pub use ch06_barrier::{Barrier, BarrierError, BrokenBy};
