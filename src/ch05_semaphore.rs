@@ -1,72 +1,92 @@
-//! # 05 · Semaphore — counting, first come first served
+//! # 05 · Semaphore — a count, and a queue in front of it
 //!
-//! Needs: nothing but std.   Reading time: 9 min.
-//! Run it: cargo run --example ch05_semaphore
+//! | needs | nothing but std |
+//! | --- | --- |
+//! | reading time | 15 min, exercises not counted |
+//! | run it | `cargo run --example ch05_semaphore` |
+//! | files | [example](../../../../examples/ch05_semaphore.rs), [test](../../../../tests/ch05_semaphore.rs), [the story](../../../../CHAPTERS.md) |
+//! | before, after | [04](../ch04_event/index.html), [06](../ch06_barrier/index.html) |
 //!
 //! ## Why
 //!
-//! An event opens the door for everybody or for nobody. Many things bear a few users at a time: ten
-//! connections, three licences, so many bytes of memory. Whoever enters takes a permit and gives it
-//! back; who finds too few waits in line.
+//! An event lets every thread go on, or none. Many things bear a few users at a time: ten
+//! connections, three licences, so many bytes of memory. A thread takes a permit, and gives it back
+//! when it is done; a thread that finds too few permits waits.
+//!
+//! ## Steps
+//!
+//! 1. A count and chapter 03's `Condition`: `SmallSemaphore`, the whole idea in 15 lines, in the
+//!    example. It is fair, because `release` hands its permit to the oldest waiter and leaves the
+//!    count alone, so that no newcomer finds it there.
+//! 2. Each request there is for one permit. If one thread wants 2 and the next wants 1, `notify`
+//!    cannot know whom one permit serves: a `Condition` knows who waits, not how much for. So this
+//!    file has a queue of its own, in which each waiter says what it wants.
+//! 3. Waiters give up, and a waiter that leaves may have been all that stopped the next (I3).
+//! 4. A permit is a guard, borrowed or owned: a panic cannot lose it.
 //!
 //! ## Picture
 //!
 //! ```text
-//!                available: 2                       line (oldest first)
-//!   acquire ──▶  nobody waits and    ──no──▶  ┌──────────┬──────────┬──────────┐
-//!                enough for me?        (1)    │ 7 wants 3│ 8 wants 1│ 9 wants 1│
+//!                available: 2                       queue (oldest first)
+//!   acquire ──▶  queue empty, and    ──no──▶  ┌──────────┬──────────┬──────────┐
+//!                enough for me?       (1)     │ A wants 3│ B wants 1│ C wants 1│
 //!                    │ yes                    └──────────┴──────────┴──────────┘
 //!                    ▼                              │ (2) as long as there are
-//!                 Permit ◀──────────────────────────┘     enough for the first
+//!                 Permit ◀──────────────────────────┘     enough for the oldest
 //!                    │ drop                         ▲
 //!                    └──────── release ─────────────┘
 //!
 //!                       │ acquire  try_acquire  limit passes      release(n)
 //!   ────────────────────┼─────────────────────────────────────────────────────
-//!   enough, line empty  │ permit   permit       –                 n more
-//!   too few, line empty │ waits    None         –                 n more
-//!   somebody in line    │ waits    None         None, leaves the  n more, the
-//!                       │                       line, next (2)    first go (2)
+//!   enough, queue empty │ permit   permit       –                 n more
+//!   too few, queue empty│ waits    None         –                 n more
+//!   somebody waits      │ waits    None         None, leaves the  n more, the
+//!                       │                       queue, next (2)   oldest go (2)
 //! ```
 //!
 //! ## Promises
 //!
-//! - I1: permits held + permits available = permits at the start + permits released by hand.
-//! - I2: first come, first served: nobody, `try_acquire` included, goes before a thread in line,
-//!   not even when there would be enough for the late one and too few for the first.
-//! - I3: whenever the lock is free, the first in line cannot go: too few are available.
-//! - I4: a refused release changes nothing.
-//! - A permit knows no thread: any thread may drop it, or forget it and release by hand.
-//! - The price of the order: a thread that gives back its permit and wants it again at once has to
-//!   queue behind the others, and each change of hands is a wake-up. Unfair locks are faster.
+//! - I1. Permits held + forgotten + available = permits at the start + permits added by `release`.
+//! - I2. First come, first served: no request, `try_acquire` included, goes before a waiter, not
+//!   even when there is enough for the late one and too few for the oldest.
+//! - I3. Whenever the mutex is free, the oldest waiter wants more than there is.
+//! - I4. A `release` that is refused changes nothing. A [`BoundedSemaphore`] refuses one that would
+//!   take permits from a living guard: a permit comes back by its guard, or is forgotten first.
+//! - A permit belongs to no thread: any thread may drop it, or forget it and release by hand.
+//! - Not promised: speed under contention. A thread that gives back a permit and wants it again
+//!   has to queue behind the others, and each change of hands is a wake-up.
 //!
 //! ## The trap
 //!
-//! `while available < n { sleep }` counts right and starves: small requests that come late take
-//! what the large one waits for, and it may wait for ever. The example shows five of them
-//! overtaking. The line has a trap of its own: whoever *gives up* waiting may have been all that
-//! stopped the next, so leaving is news as well.
+//! `while available < wanted { sleep }` counts right and starves: small requests that come late
+//! take what the large one waits for. The example shows five of them overtaking.
+//!
+//! With `notify_one` it also hangs: one permit comes back, and the call reaches the thread that
+//! wants 2. That one sleeps again, and the thread that wants 1 sleeps on beside a free permit.
+//! The shortest schedule is `1001`; `cargo run --example ch05_semaphore -- 1001` replays it.
 //!
 //! ## Elsewhere
 //!
 //! - std: none.
-//! - Python: `threading.Semaphore`, no order promised; `BoundedSemaphore` refuses as here.
+//! - Python: `threading.Semaphore` promises no order; its `BoundedSemaphore` compares the count.
 //! - Java: `Semaphore(n, fair)`; `tryAcquire()` overtakes even then.
-//! - tokio: fair, `acquire_many`, permits as guards, as here.
+//! - tokio: fair, with `acquire_many` and owned permits, as here.
 //!
 //! ## Try
 //!
-//! 1. Two permits are there, the first in line wants 3, the second 1. Who goes after `release(1)`?
-//! 2. Leave out the call of `admit` after a limit has passed. Which test hangs?
-//! 3. Build a readers–writers lock from one semaphore: a reader takes 1, a writer takes all. Why
-//!    can a stream of readers not starve the writer?
+//! 1. Predict: one permit is there, the oldest waiter wants 3, the next 1. Who goes after
+//!    `release(1)`, and who after one more?
+//! 2. Break: leave out `self.admit(state)` after a limit has passed (3). Which test hangs?
+//! 3. Extend: build a readers–writers lock from one semaphore: a reader takes 1, a writer takes
+//!    all. Why can a stream of readers not starve the writer?
+
+// Part of concurrent-explained, MIT OR Apache-2.0.
 
 use std::collections::VecDeque;
-use std::error::Error;
-use std::fmt;
 use std::ops::Deref;
-use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+use std::{error, fmt};
 
 /// A number of permits to take and give back, first come first served.
 ///
@@ -83,24 +103,23 @@ use std::time::Duration;
 /// ```
 pub struct Semaphore {
     state: Mutex<State>,
-    /// More than this can never be available.
+    /// Permits held, forgotten and available are never more than this.
     limit: usize,
 }
 
 struct State {
-    /// Permits nobody holds.
+    /// Permits that can be taken.
     available: usize,
-    /// Who waits, oldest first, tickets rising.
-    line: VecDeque<Waiter>,
-    /// What the next one in line gets.
-    next_ticket: u64,
+    /// Permits in living guards. What is neither here nor available was forgotten, or never was.
+    held: usize,
+    /// The oldest in front.
+    queue: VecDeque<Waiter>,
 }
 
+/// A thread that waits. It is in the queue exactly until it has its permits or is out of time.
 struct Waiter {
-    ticket: u64,
     wants: usize,
-    /// Each waiter has its own, so that a release wakes those who can go and nobody else.
-    bell: Arc<Condvar>,
+    wake: Arc<Condvar>, // its own, so that a release wakes those that can go and no other
 }
 
 impl Semaphore {
@@ -110,14 +129,14 @@ impl Semaphore {
     }
 
     const fn with_limit(available: usize, limit: usize) -> Self {
-        let state = State { available, line: VecDeque::new(), next_ticket: 0 };
+        let state = State { available, held: 0, queue: VecDeque::new() };
         Self { state: Mutex::new(state), limit }
     }
 
     /// Takes one permit; dropping it gives it back.
     ///
     /// # Blocks
-    /// While there is none or somebody came earlier.
+    /// While there is none or another thread came earlier.
     pub fn acquire(&self) -> Permit<'_> {
         self.acquire_many(1)
     }
@@ -125,27 +144,51 @@ impl Semaphore {
     /// Takes `count` permits at once, as one guard.
     ///
     /// # Blocks
-    /// While there are too few or somebody came earlier; who comes later waits behind.
+    /// While there are too few or another thread came earlier; later requests wait behind it.
     pub fn acquire_many(&self, count: usize) -> Permit<'_> {
         self.take(count, None);
         Permit { semaphore: self, count }
     }
 
+    /// Takes one permit that can be moved into a thread or a task.
+    ///
+    /// # Blocks
+    /// Like [`acquire`](Self::acquire).
+    ///
+    /// # Examples
+    /// ```
+    /// use concurrent_explained::Semaphore;
+    /// use std::sync::Arc;
+    ///
+    /// let semaphore = Arc::new(Semaphore::new(1));
+    /// let permit = semaphore.acquire_owned(); // before the thread starts: at most one runs
+    /// std::thread::spawn(move || drop(permit)).join().unwrap();
+    /// assert_eq!(semaphore.available(), 1);
+    /// ```
+    pub fn acquire_owned(self: &Arc<Self>) -> OwnedPermit {
+        self.take(1, None);
+        OwnedPermit { semaphore: Arc::clone(self), count: 1 }
+    }
+
     /// Takes one permit if that needs no waiting.
-    #[must_use = "it may not have been had"]
+    #[must_use = "the permit may not have been acquired"]
     pub fn try_acquire(&self) -> Option<Permit<'_>> {
         self.try_acquire_many(1)
     }
 
     /// Takes `count` permits if that needs no waiting.
-    #[must_use = "it may not have been had"]
+    #[must_use = "the permits may not have been acquired"]
     pub fn try_acquire_many(&self, count: usize) -> Option<Permit<'_>> {
-        let taken = self.state.lock().unwrap().take_now(count);
-        taken.then(|| Permit { semaphore: self, count })
+        let mut state = self.state.lock().unwrap();
+        if !state.can_go(count) {
+            return None;
+        }
+        state.grant(count);
+        Some(Permit { semaphore: self, count })
     }
 
     /// Like [`acquire`](Self::acquire), but gives up after `limit`.
-    #[must_use = "it may not have been had"]
+    #[must_use = "the permit may not have been acquired"]
     pub fn acquire_timeout(&self, limit: Duration) -> Option<Permit<'_>> {
         self.acquire_many_timeout(1, limit)
     }
@@ -154,130 +197,116 @@ impl Semaphore {
     ///
     /// # Wakes
     /// When it gives up: those behind it that can go now.
-    #[must_use = "it may not have been had"]
+    #[must_use = "the permits may not have been acquired"]
     pub fn acquire_many_timeout(&self, count: usize, limit: Duration) -> Option<Permit<'_>> {
-        self.take(count, Some(limit)).then(|| Permit { semaphore: self, count })
+        if !self.take(count, Instant::now().checked_add(limit)) {
+            return None;
+        }
+        Some(Permit { semaphore: self, count })
     }
 
     /// Adds `count` permits: those of a forgotten [`Permit`], or new ones.
     ///
     /// # Wakes
-    /// As many of the first in line as can go, and nobody else.
+    /// As many of the oldest waiters as can go, and no other.
     ///
     /// # Errors
-    /// [`OverRelease`], and adds nothing, if more than the limit (`usize::MAX`, or that of a
-    /// [`BoundedSemaphore`]) would be available.
+    /// [`OverRelease`], and nothing has changed: with those in living guards there would be more
+    /// than the limit, which is `usize::MAX`, or that of a [`BoundedSemaphore`].
     pub fn release(&self, count: usize) -> Result<(), OverRelease> {
         let mut state = self.state.lock().unwrap();
-        let missing = self.limit - state.available;
+        let missing = self.limit - state.available - state.held;
         if count > missing {
-            return Err(OverRelease { released: count, missing }); // I4
+            return Err(OverRelease { released: count, missing }); // (I4)
         }
         state.available += count;
-        let admitted = state.admit();
-        drop(state); // the woken need the lock
-        ring(&admitted);
+        self.admit(state);
         Ok(())
     }
 
-    /// How many permits nobody holds. While somebody waits for more than that, nobody gets them.
+    /// How many permits are there. While a waiter wants more than that, nobody gets them.
     pub fn available(&self) -> usize {
         self.state.lock().unwrap().available
     }
 
-    /// Returns whether `count` permits were taken; `None` is for ever.
-    fn take(&self, count: usize, limit: Option<Duration>) -> bool {
+    /// Returns whether `count` permits were taken. `None`: no deadline.
+    fn take(&self, count: usize, deadline: Option<Instant>) -> bool {
         let mut state = self.state.lock().unwrap();
-        if state.take_now(count) {
-            return true; // no line, no wake-up, no system call
-        }
-        let (ticket, bell) = state.join(count); // (1)
-        // Who admits takes from the front: I am through when everybody in line is younger.
-        let in_line = |state: &mut State| state.line.front().is_some_and(|w| w.ticket <= ticket);
-        let Some(limit) = limit else {
-            drop(bell.wait_while(state, in_line).unwrap());
+        if state.can_go(count) {
+            state.grant(count); // no queue, no wake-up, no system call
             return true;
-        };
-        let (mut state, waited) = bell.wait_timeout_while(state, limit, in_line).unwrap();
-        if waited.timed_out() {
-            state.line.retain(|waiter| waiter.ticket != ticket);
-            let admitted = state.admit(); // I3: perhaps only this thread stood in their way
-            drop(state);
-            ring(&admitted);
         }
-        !waited.timed_out()
+        let wake = Arc::new(Condvar::new());
+        state.queue.push_back(Waiter { wants: count, wake: Arc::clone(&wake) }); // (1)
+        // Am I in the queue? If not, another thread has granted the permits, awake or not (2).
+        while let Some(place) = state.queue.iter().position(|w| Arc::ptr_eq(&w.wake, &wake)) {
+            if time_left(deadline).is_zero() {
+                state.queue.remove(place);
+                self.admit(state); // (3): perhaps only this thread stood in their way (I3)
+                return false;
+            }
+            state = wake.wait_timeout(state, time_left(deadline)).unwrap().0;
+        }
+        true
+    }
+
+    /// Takes back `count` permits of a guard.
+    fn give_back(&self, count: usize) {
+        let mut state = self.state.lock().unwrap();
+        state.held -= count;
+        state.available += count; // (I1)
+        self.admit(state);
+    }
+
+    /// (2) Grants to the oldest while there are enough, then wakes them. The permits change hands
+    /// under the mutex: no newcomer can take them from a thread that is only waking up (I2).
+    fn admit(&self, mut state: MutexGuard<'_, State>) {
+        let mut admitted = Vec::new(); // allocates nothing while nobody can go
+        while state.queue.front().is_some_and(|oldest| oldest.wants <= state.available) {
+            let oldest = state.queue.pop_front().unwrap();
+            state.grant(oldest.wants);
+            admitted.push(oldest.wake);
+        }
+        drop(state); // the woken threads need the mutex
+        for wake in admitted {
+            wake.notify_one();
+        }
     }
 }
 
 impl State {
-    /// I2: only past an empty line.
-    fn take_now(&mut self, count: usize) -> bool {
-        let enough = self.line.is_empty() && count <= self.available;
-        if enough {
-            self.available -= count;
-        }
-        enough
+    /// Only past an empty queue (I2).
+    fn can_go(&self, count: usize) -> bool {
+        self.queue.is_empty() && count <= self.available
     }
 
-    fn join(&mut self, wants: usize) -> (u64, Arc<Condvar>) {
-        let (ticket, bell) = (self.next_ticket, Arc::new(Condvar::new()));
-        self.next_ticket += 1;
-        self.line.push_back(Waiter { ticket, wants, bell: bell.clone() });
-        (ticket, bell)
-    }
-
-    /// (2) Takes the first out of the line, with their permits, as long as there are enough (I3).
-    /// The permits change hands here, under the lock: nobody can snatch them from a waking thread.
-    fn admit(&mut self) -> Vec<Waiter> {
-        let mut admitted = Vec::new(); // allocates nothing while nobody can go
-        while let Some(first) = self.line.front()
-            && first.wants <= self.available
-        {
-            self.available -= first.wants;
-            admitted.extend(self.line.pop_front());
-        }
-        admitted
+    fn grant(&mut self, count: usize) {
+        self.available -= count;
+        self.held += count;
     }
 }
 
-fn ring(admitted: &[Waiter]) {
-    admitted.iter().for_each(|waiter| waiter.bell.notify_one());
-}
-
-/// One permit: what Python's `Semaphore()` means.
-impl Default for Semaphore {
-    fn default() -> Self {
-        Self::new(1)
-    }
-}
-
-/// Never waits; while another thread is inside, it shows no numbers.
-impl fmt::Debug for Semaphore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seen = self.state.try_lock().map(|state| (state.available, state.line.len()));
-        let mut shown = f.debug_struct("Semaphore");
-        if let Ok((available, waiting)) = seen {
-            shown.field("available", &available).field("waiting", &waiting);
-        }
-        shown.finish_non_exhaustive()
-    }
+/// How long a wait may go on: without a deadline, longer than any program runs.
+fn time_left(deadline: Option<Instant>) -> Duration {
+    deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()))
 }
 
 /// A [`Semaphore`] that never has more permits than at the start: a release too many is an error.
+///
+/// # Examples
+/// ```
+/// use concurrent_explained::BoundedSemaphore;
+///
+/// let licences = BoundedSemaphore::new(3);
+/// assert!(licences.release(1).is_err());
+/// ```
 #[derive(Debug)]
 pub struct BoundedSemaphore(Semaphore);
 
 impl BoundedSemaphore {
-    /// A semaphore with `permits` available, now and at most. Who asks for more waits for ever.
+    /// A semaphore with `permits` available, now and at most. A request for more blocks forever.
     pub const fn new(permits: usize) -> Self {
         Self(Semaphore::with_limit(permits, permits))
-    }
-}
-
-/// One permit, now and at most.
-impl Default for BoundedSemaphore {
-    fn default() -> Self {
-        Self::new(1)
     }
 }
 
@@ -300,15 +329,37 @@ pub struct Permit<'a> {
 
 impl Permit<'_> {
     /// Keeps the permits taken. [`release`](Semaphore::release) can bring them back, on any thread.
-    pub fn forget(self) {
-        std::mem::forget(self);
+    pub fn forget(mut self) {
+        self.semaphore.state.lock().unwrap().held -= self.count;
+        self.count = 0; // nothing is left for `drop` to give back
     }
 }
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        // Refused if somebody released these permits by hand already; then nothing is missing.
-        let _ = self.semaphore.release(self.count);
+        self.semaphore.give_back(self.count);
+    }
+}
+
+/// A [`Permit`] that borrows nothing. Made by [`Semaphore::acquire_owned`].
+#[derive(Debug)]
+#[must_use = "a permit that is dropped at once protects nothing"]
+pub struct OwnedPermit {
+    semaphore: Arc<Semaphore>,
+    count: usize,
+}
+
+impl OwnedPermit {
+    /// Like [`Permit::forget`].
+    pub fn forget(mut self) {
+        self.semaphore.state.lock().unwrap().held -= self.count;
+        self.count = 0;
+    }
+}
+
+impl Drop for OwnedPermit {
+    fn drop(&mut self) {
+        self.semaphore.give_back(self.count);
     }
 }
 
@@ -317,8 +368,34 @@ impl Drop for Permit<'_> {
 pub struct OverRelease {
     /// How many `release` was asked to add.
     pub released: usize,
-    /// How many it could have added.
+    /// How many it could have added: permits in living guards are not missing.
     pub missing: usize,
+}
+
+/// One permit: what Python's `Semaphore()` means.
+impl Default for Semaphore {
+    fn default() -> Self {
+        Self::new(1)
+    }
+}
+
+/// One permit, now and at most.
+impl Default for BoundedSemaphore {
+    fn default() -> Self {
+        Self::new(1)
+    }
+}
+
+// Plumbing
+
+/// Does not block: while another thread is at the state, the fields are left out.
+impl fmt::Debug for Semaphore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seen = self.state.try_lock().map(|state| (state.available, state.queue.len()));
+        let mut out = f.debug_struct("Semaphore"); // the mutex is free again while `f` writes
+        let Ok((available, waiting)) = seen else { return out.finish_non_exhaustive() };
+        out.field("available", &available).field("waiting", &waiting).finish()
+    }
 }
 
 impl fmt::Display for OverRelease {
@@ -327,4 +404,4 @@ impl fmt::Display for OverRelease {
     }
 }
 
-impl Error for OverRelease {}
+impl error::Error for OverRelease {}

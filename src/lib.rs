@@ -81,7 +81,7 @@ pub use ch01_lock::{Lock, LockGuard, UnlockError};
 pub use ch02_rlock::{RLock, RLockGuard, RUnlockError};
 pub use ch03_condition::{Condition, Guard};
 pub use ch04_event::Event;
-pub use ch05_semaphore::{BoundedSemaphore, OverRelease, Permit, Semaphore};
+pub use ch05_semaphore::{BoundedSemaphore, OverRelease, OwnedPermit, Permit, Semaphore};
 pub use ch06_barrier::{Barrier, BarrierError, BrokenBy};
 pub use ch07_queue::{Pops, Queue, QueueError, Refused};
 pub use ch08_oneshot::{Receiver, Sender, oneshot};
