@@ -41,6 +41,8 @@
 //! | **V** | **One interface** | |
 //! | 26 | [executor](ch26_executor) | [`Executor`]: what two different pools have in common |
 //! | 27 | [square_sum](ch27_square_sum) | the exam: a sum of squares on any executor |
+//! | **VII** | **How do we know?** | |
+//! | 31 | [schedules](ch31_schedules) | the explorer of schedules, and a game: a test is one schedule; here are all of them |
 
 #![forbid(unsafe_code)]
 

@@ -67,7 +67,6 @@ const NOT_BUILT_YET: &[&str] = &[
     "ch28_await",
     "ch29_timeline",
     "ch30_remote",
-    "ch31_schedules",
     "ch32_measure",
 ];
 

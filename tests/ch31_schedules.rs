@@ -1,11 +1,13 @@
 //! Chapter 31: every schedule of small programs, and what the explorer says of them.
 
-#[path = "support/mod.rs"]
+#[path = "ch31_schedules/game.rs"]
+mod game;
 mod support;
 
 use concurrent_explained::ch31_schedules::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use concurrent_explained::ch31_schedules::sync::mpsc::{RecvTimeoutError, channel};
-use concurrent_explained::ch31_schedules::sync::{Arc, Barrier, Condvar, Mutex, OnceLock};
+use concurrent_explained::ch31_schedules::sync::{Arc, Barrier, Condvar, Mutex};
+use concurrent_explained::ch31_schedules::thread as virtual_thread;
 use concurrent_explained::ch31_schedules::time::{Duration, Instant};
 use concurrent_explained::ch31_schedules::{End, Limits, Report, explore, replay, thread, watch};
 use std::collections::BTreeSet;
@@ -385,7 +387,7 @@ fn a_limit_that_runs_out_is_a_choice_and_time_passes_by_itself_if_nobody_can_go_
     assert_eq!(returned(&report, "true"), 0, "{report}");
     all(Limits::all(), || {
         let start = Instant::now();
-        thread::sleep(Duration::from_secs(3_600));
+        virtual_thread::sleep(Duration::from_secs(3_600)); // takes no time
         assert_eq!(start.elapsed(), Duration::from_secs(3_600));
         assert_eq!(start.checked_add(Duration::MAX), None);
     });
@@ -433,18 +435,6 @@ fn a_token_left_by_unpark_is_not_lost() {
 }
 
 #[test]
-fn a_value_that_is_made_once_is_made_once() {
-    all(Limits::all(), || {
-        let (made, value) = (AtomicUsize::new(0), OnceLock::new());
-        let make = || *value.get_or_init(|| made.fetch_add(1, SeqCst) + 7);
-        thread::scope(|scope| {
-            let other = scope.spawn(make);
-            assert_eq!((make(), other.join().unwrap()), (7, 7));
-        });
-    });
-}
-
-#[test]
 fn a_random_search_repeats_with_its_seed_and_finds_what_there_is() {
     let limits = |seed| Limits { seed: Some(seed), schedules: 200, ..Limits::all() };
     let (report, again) = (explore(limits(1), lost_wake_up), explore(limits(1), lost_wake_up));
@@ -482,4 +472,52 @@ fn what_is_watched_is_shown_at_each_choice() {
     });
     let shown: Vec<&str> = story.moments.iter().map(|moment| moment.shared[0].1.as_str()).collect();
     assert_eq!(shown, ["0", "0"], "{story}");
+}
+
+#[test]
+fn try_1_two_threads_with_three_loads_each_have_20_orders() {
+    assert_eq!(orders_of(&[3, 3]).len(), 20); // 6 over 3
+}
+
+// With the two lines swapped a thread sleeps with its mutex taken: every program here in which one
+// thread waits and another locks is a deadlock, and these tests go red, at once:
+// five_of_23_schedules_lose_a_wake_up, one_of_87_schedules_breaks_the_lock_with_if,
+// one_condvar_is_too_few_…, a_limit_that_runs_out_is_a_choice_…, which_of_the_sleepers_….
+#[test]
+fn try_2_to_unlock_and_to_sleep_are_one_step() {
+    // Between the lines nobody else runs, so whoever has the mutex next finds the sleeper asleep.
+    all(Limits::all(), || {
+        let (asleep, news) = (Mutex::new(false), Condvar::new());
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut guard = asleep.lock().unwrap();
+                *guard = true;
+                drop(news.wait(guard).unwrap());
+            });
+            while !*asleep.lock().unwrap() {
+                thread::yield_now();
+            }
+            news.notify_one();
+        });
+    });
+}
+
+#[test]
+fn try_3_a_limit_that_runs_out_loses_an_item() {
+    let report = explore(Limits::all(), || {
+        let queue = Arc::new((Mutex::new(Vec::new()), Condvar::new()));
+        let other = queue.clone();
+        let popper = thread::spawn(move || {
+            let (items, news) = &*other;
+            let limit = Duration::from_secs(1);
+            let (mut items, wait) = news.wait_timeout(items.lock().unwrap(), limit).unwrap();
+            // Wrong: the clock decides, and not the look.
+            if wait.timed_out() { None } else { items.pop() }
+        });
+        queue.0.lock().unwrap().push("item");
+        queue.1.notify_one();
+        let popped = popper.join().unwrap();
+        (popped, queue.0.lock().unwrap().len())
+    });
+    assert!(returned(&report, "(None, 1)") > 0, "{report}");
 }

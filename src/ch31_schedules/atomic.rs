@@ -2,24 +2,26 @@
 
 // Part of concurrent-explained, MIT OR Apache-2.0.
 
+extern crate std as real;
+
 use super::baton::step;
-use super::real::fmt::Debug;
-use super::real::format;
-use super::real::sync::atomic as real;
-pub use super::real::sync::atomic::Ordering;
-use super::real::sync::atomic::Ordering::SeqCst;
 use super::story::Object;
+use real::fmt::Debug;
+use real::format;
+use real::sync::atomic;
+pub use real::sync::atomic::Ordering;
+use real::sync::atomic::Ordering::SeqCst;
 
 macro_rules! atomics {
     ($($name:ident, $value:ty;)*) => {$(
-        /// The number of the same name in [`std::sync::atomic`](real).
+        /// The number of the same name in [`std::sync::atomic`](atomic).
         #[derive(Debug, Default)]
-        pub struct $name(real::$name);
+        pub struct $name(atomic::$name);
 
         impl $name {
             /// A number that threads may share.
             pub const fn new(value: $value) -> Self {
-                $name(real::$name::new(value))
+                $name(atomic::$name::new(value))
             }
 
             /// Its value.
@@ -64,7 +66,7 @@ macro_rules! atomics {
             }
 
             #[track_caller]
-            fn step<R: Debug>(&self, verb: &'static str, access: impl FnOnce(&real::$name) -> R) -> R {
+            fn step<R: Debug>(&self, verb: &'static str, access: impl FnOnce(&atomic::$name) -> R) -> R {
                 let me = step(verb, Object::Atomic((&raw const self.0).addr()));
                 let value = access(&self.0);
                 if let Some(me) = me {

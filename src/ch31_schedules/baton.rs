@@ -2,19 +2,22 @@
 
 // Part of concurrent-explained, MIT OR Apache-2.0.
 
+extern crate std as real;
+
 use super::choices::Choices;
-use super::real::any::Any;
-use super::real::boxed::Box;
-use super::real::cell::{Cell, RefCell};
-use super::real::panic::{self, AssertUnwindSafe, Location};
-use super::real::string::{String, ToString};
-use super::real::sync::atomic::{AtomicUsize, Ordering};
-use super::real::sync::{Arc, Condvar, Mutex, MutexGuard, Once};
-use super::real::time::Duration;
-use super::real::{format, mem, thread};
+use super::report::{End, Limits};
 use super::state::{State, Status, Why};
-use super::story::{Object, Place, Story, file_name, letter};
-use super::{End, Limits};
+use super::story::{Object, Place, Story, file_name, is_looking, letter};
+use real::any::Any;
+use real::boxed::Box;
+use real::cell::RefCell;
+use real::panic::{self, AssertUnwindSafe, Location};
+use real::string::{String, ToString};
+use real::sync::atomic::{AtomicUsize, Ordering};
+use real::sync::{Arc, Condvar, Mutex, MutexGuard, Once};
+use real::time::Duration;
+use real::vec::Vec;
+use real::{format, mem, thread};
 
 /// One run of a program.
 #[derive(Debug)]
@@ -34,26 +37,16 @@ pub(super) struct Me {
 
 thread_local! {
     static ME: RefCell<Option<Me>> = const { RefCell::new(None) };
-    /// This thread looks at the shared state between two steps. That is no step.
-    static LOOKS: Cell<bool> = const { Cell::new(false) };
     /// What the last panic said, and where.
     static PANIC: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// This thread, if it belongs to a run.
+/// This thread, if it belongs to a run. If not, each name does what std's does (I6).
 pub(super) fn me() -> Option<Me> {
-    if LOOKS.try_with(Cell::get) != Ok(false) {
+    if is_looking() {
         return None;
     }
     ME.try_with(|me| me.borrow().clone()).ok().flatten()
-}
-
-/// Calls `look`, and nothing that it touches is a step.
-pub(super) fn looking<R>(look: impl FnOnce() -> R) -> R {
-    LOOKS.set(true);
-    let seen = look();
-    LOOKS.set(false);
-    seen
 }
 
 /// A visible step of this thread. Another thread may go before it. `None` outside of a run.
@@ -72,9 +65,9 @@ impl Me {
     /// Gives the baton away with this status, and makes a step once it is back.
     pub(super) fn pause(&self, place: Place, status: Status) {
         let mut state = self.state();
-        state.runners[self.number].next = place;
+        state.runners[self.number].next = place; // (1)
         self.pass(state, status);
-        self.state().story.step(self.number, place);
+        self.state().story.step(self.number, place); // (5)
     }
 
     /// Gives the baton away until this thread is ready again.
@@ -132,17 +125,18 @@ impl Me {
         if next == self.number {
             return;
         }
-        self.run.turn.store(next, Ordering::Release);
+        self.run.turn.store(next, Ordering::Release); // (4)
         let real = state.runners[next].real.clone();
         drop(state);
         if let Some(real) = real {
             real.unpark(); // a thread that is not there yet finds its number in `turn`
         }
         if status != Status::Done {
-            self.receive();
+            self.receive(); // (6)
         }
     }
 
+    /// Parks until the baton is here. A real thread that is woken for nothing parks again (I1).
     fn receive(&self) {
         while self.run.turn.load(Ordering::Acquire) != self.number {
             thread::park();
@@ -183,9 +177,11 @@ impl Me {
     }
 }
 
+/// What a panic says, on one line.
 fn message(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().map(|text| text.to_string());
-    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default()
+    let text = text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default();
+    text.lines().map(str::trim).collect::<Vec<_>>().join(", ")
 }
 
 /// From now on a panic in a run is part of its story, and not printed.
@@ -198,8 +194,10 @@ fn quiet_panics() {
             let message = message(panic.payload());
             let Some(at) = panic.location() else { return };
             PANIC.set(format!("{message} ({}:{})", file_name(at), at.line()));
-            if let Ok(mut state) = me.run.state.try_lock() {
-                state.story.panic(me.number, &message, at);
+            // Not `lock`: this hook may be called with the state locked, by a fault of the explorer.
+            let state = me.run.state.try_lock();
+            if let Ok(mut state) = state {
+                state.story.panic(me.number, at);
             }
         }));
     });

@@ -2,8 +2,10 @@
 
 // Part of concurrent-explained, MIT OR Apache-2.0.
 
-use super::real::fmt::{self, Write};
-use super::real::vec::Vec;
+extern crate std as real;
+
+use real::fmt::{self, Write};
+use real::vec::Vec;
 
 /// How many ways there are, which thread asks, and in which line.
 pub(super) type Asked = (usize, usize, u32);

@@ -3,14 +3,15 @@
 
 // Part of concurrent-explained, MIT OR Apache-2.0.
 
+extern crate std as real;
+
 use super::baton::step;
+use super::clock::{Duration, Instant};
 use super::mutex::{AWAKE, MutexGuard};
-use super::real;
-use super::real::fmt;
-use super::real::sync::{LockResult, PoisonError};
 use super::state::{Why, is_asleep_on};
 use super::story::Object;
-use super::time::{Duration, Instant};
+use real::fmt;
+use real::sync::{LockResult, PoisonError};
 
 /// [`std::sync::Condvar`](real::sync::Condvar), whose choices are explored: which of those that
 /// sleep is notified, whether a limit runs out, whether a thread wakes up for nothing.

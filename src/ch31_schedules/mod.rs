@@ -1,194 +1,164 @@
 //! # 31 · Schedules — a test is one schedule; here are all of them
+//!
+//! | needs | nothing but std |
+//! | --- | --- |
+//! | reading time | 75 min, exercises not counted |
+//! | run it | `cargo run --example ch31_schedules` |
+//! | files | [example](../../../../examples/ch31_schedules.rs), [test](../../../../tests/ch31_schedules.rs), [the story](../../../../CHAPTERS.md) |
+//! | before, after | [27](../ch27_square_sum/index.html) |
+//!
+//! ## Why
+//!
+//! Two threads that load and store a number have six orders, and four of them lose an addition. A
+//! test sees one order, on most days the same one. The lost wake-up of chapter 01 needs one order
+//! of 23, or another four like it; a million runs may miss them all. So here a program decides who
+//! goes on, at each step, and tries every order. What it finds, it can show again.
+//!
+//! ## Steps
+//!
+//! 1. *A baton* (`baton.rs`). Real threads, of which one has the baton and runs; the others are
+//!    parked. Before each visible step (a lock, a load, a notification) the thread that runs asks
+//!    who goes on, and passes the baton. Fails because the same program then always runs the same.
+//! 2. *A stack of choices* (`choices.rs`, `state.rs`). Where two threads can go on, there is a
+//!    choice. A run writes its choices on a stack. The next run makes the same ones, up to the last
+//!    that has another way left, and takes that: a walk through a tree, depth first. The digits of
+//!    the stack are the schedule, `101`, and the same digits give the same run. Fails because a
+//!    real lock stops a thread that has the baton, and then nobody runs.
+//! 3. *A lock* (`mutex.rs`). A thread that finds it taken says so, and gives the baton away; whose
+//!    guard is dropped makes it ready. If nobody is ready, that is a deadlock, and the statuses of
+//!    the threads are its story. The threads of such a run stay parked: to unwind them would run
+//!    code that was never meant to run.
+//! 4. *A condvar* (`condvar.rs`). To let go of the mutex and to sleep is one step. Which sleeper
+//!    `notify_one` wakes is a choice, and so is a wake-up for nothing. Fails because a wait with a
+//!    limit needs to know what time it is.
+//! 5. *A clock* (`time.rs`). It stands still. That a limit runs out is a choice, and moves it. If
+//!    nobody is ready but somebody sleeps with a limit, time passes by itself.
+//!
+//! The tree of a real program is large. [`Limits`] bounds how often a thread that could go on must
+//! let another go first: most faults need one or two such preemptions. For the rest there are
+//! random walks, with a seed. The other files give std's names to all this, so that a chapter is
+//! explored as it stands: two `extern crate` lines make `std::sync` mean [`sync`]:
+//!
+//! ```
+//! // At the root of a test or an example, before all else.
+//! extern crate self as std; // from here on `std::…` means this crate,
+//! extern crate std as real;
+//! use real::*; // which is std,
+//! use concurrent_explained::ch31_schedules::{sync, thread, time}; // but for these names.
+//! # fn main() {
+//! let _: (std::sync::Mutex<()>, std::time::Duration) = Default::default();
+//! # thread::yield_now();
+//! # }
+//! ```
+//!
+//! ## Picture
+//!
+//! ```text
+//!   A, which has the baton       what all know              B, parked
+//!   ──────────────────────       ─────────────              ─────────
+//!   (1) is about to lock ──────▶ (2) A, B and C could
+//!                                    go on: a choice
+//!                                (3) the stack of choices
+//!                                    says: the second
+//!                                (4) the baton goes to B ─▶ (5) makes the step
+//!   (6) parked                                                  it asked for
+//! ```
+//!
+//! ## Promises
+//!
+//! - I1. One thread of a run goes at a time, and gives way only at a step.
+//! - I2. A schedule, replayed, is the same story, line for line.
+//! - I3. [`explore`] visits each schedule within its limits once, and says whether it saw them all.
+//! - I4. A run that cannot end is a finding, not a hang: its threads stay parked, nothing is
+//!   unwound, and after [`Limits::stuck`] such runs the search ends.
+//! - I5. A program that something else than the schedule decides about is an error that says so.
+//! - I6. Outside of `explore` and `replay` the names do what std's do.
+//! - Not promised: weak memory (each atomic access is `SeqCst` here), processes, other clocks,
+//!   statics that one run leaves to the next. Nor is a point between two steps: where a critical
+//!   section has no step in it, no `try_lock` of another thread finds it taken.
+//!
+//! ## The trap
+//!
+//! *No schedule breaks it* is true of the program that was explored: so many threads, so many
+//! steps, within these limits. A bounded queue on one condvar is right with one producer and one
+//! consumer, in every schedule. With two producers it hangs. The example finds the rule: it hangs
+//! if 2 · capacity < producers + consumers. And a search that was cut short proves nothing: look at
+//! [`Report::is_complete`], and assert the number of schedules, for a checker that explores nothing
+//! finds nothing either.
+//!
+//! ## Elsewhere
+//!
+//! - The crates `loom` and `shuttle` explore Rust programs that import their types in place of
+//!   std's; `loom` also explores weak memory. Microsoft's CHESS brought the bound on preemptions.
+//! - TLA+ and Spin explore a model of the program, written in another language.
+//!
+//! ## Try
+//!
+//! 1. Predict: two threads, each with three loads of a number. In how many orders can they be made?
+//! 2. Break: in `Condvar::sleep`, swap the line that unlocks and the line that sleeps.
+//! 3. Extend: a program in which a limit that runs out loses an item. Find its schedule.
 
 // Part of concurrent-explained, MIT OR Apache-2.0.
 
 extern crate std as real;
 
-pub mod atomic;
+mod atomic;
 mod baton;
+mod channel;
 mod choices;
+mod clock;
 mod condvar;
-pub mod mpsc;
+mod handle;
 mod mutex;
+mod report;
 mod state;
 mod story;
-pub mod sync;
-pub mod thread;
-pub mod time;
+mod threads;
 
 use choices::Choices;
 use real::boxed::Box;
-use real::fmt::{self, Debug};
+use real::fmt::Debug;
 use real::format;
 use real::string::{String, ToString};
 use real::sync::Arc;
-use real::time::Duration;
 use real::vec::Vec;
+pub use report::{End, Limits, Outcome, Report};
 use state::State;
 pub use story::{Moment, Step, Story, View};
 
-/// How far [`explore`] goes.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// How often in a schedule a thread that could go on has to let another go first.
-    pub preemptions: usize,
-    /// How often a limit runs out although some thread could go on. Where none can, time passes.
-    pub timeouts: usize,
-    /// How often a thread that sleeps on a condvar, or is parked, wakes up for nothing.
-    pub spurious: usize,
-    /// How many schedules are tried.
-    pub schedules: usize,
-    /// How many steps a run may have before it counts as a livelock.
-    pub steps: usize,
-    /// After how many runs that did not end exploring stops. Their threads are left behind, asleep.
-    pub stuck: usize,
-    /// How long a run may stand still before it counts as blocked by something unexplored.
-    pub patience: Duration,
-    /// Where the random numbers begin that choose in place of a depth-first search.
-    pub seed: Option<u64>,
-}
+/// `std::sync`, as far as the book uses it. Barriers and cells are std's own: outside of a run they
+/// do what they always do, and a run that blocks in one is an error that says so.
+pub mod sync {
+    pub use super::condvar::{Condvar, WaitTimeoutResult};
+    pub use super::mutex::{Mutex, MutexGuard};
+    pub use super::real::sync::{
+        Arc, Barrier, BarrierWaitResult, LockResult, OnceLock, PoisonError, TryLockError,
+        TryLockResult, Weak,
+    };
 
-impl Default for Limits {
-    /// Two preemptions, one timeout, nobody wakes up for nothing, up to 100 000 schedules.
-    fn default() -> Self {
-        Limits {
-            preemptions: 2,
-            timeouts: 1,
-            spurious: 0,
-            schedules: 100_000,
-            steps: 5_000,
-            stuck: 100,
-            patience: Duration::from_secs(10),
-            seed: None,
-        }
+    /// `std::sync::atomic`.
+    pub mod atomic {
+        pub use super::super::atomic::*;
+    }
+
+    /// `std::sync::mpsc`.
+    pub mod mpsc {
+        pub use super::super::channel::*;
     }
 }
 
-impl Limits {
-    /// Without a bound on preemptions: for programs of a few steps.
-    pub fn all() -> Self {
-        Limits { preemptions: usize::MAX, ..Limits::default() }
-    }
-
-    /// With this bound on preemptions.
-    pub fn preemptions(preemptions: usize) -> Self {
-        Limits { preemptions, ..Limits::default() }
-    }
+/// `std::thread`.
+pub mod thread {
+    pub use super::handle::{JoinHandle, ScopedJoinHandle, Thread};
+    pub use super::threads::*;
 }
 
-/// How a run ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum End {
-    /// All threads have ended, and the body returned this.
-    Returned(String),
-    /// The body panicked.
-    Panicked(String),
-    /// No thread can go on, or none of those that are left.
-    Deadlock(String),
-    /// The threads go on and on.
-    Livelock(String),
-    /// Something beside the schedule decides what the body does.
-    Changed,
-    /// A thread waits for something that is not built on this chapter's names.
-    Blocked(String),
+/// `std::time`.
+pub mod time {
+    pub use super::clock::*;
 }
 
-impl fmt::Display for End {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            End::Returned(value) => write!(f, "returned {value}"),
-            End::Panicked(message) => write!(f, "panicked: {message}"),
-            End::Deadlock(threads) => write!(f, "deadlock: {threads}"),
-            End::Livelock(threads) => write!(f, "no end in sight: {threads}"),
-            End::Changed => f.write_str(
-                "the program is not deterministic: the same schedule led to another choice",
-            ),
-            End::Blocked(place) => {
-                write!(f, "stands still at {place}: waits for something that is not explored")
-            }
-        }
-    }
-}
-
-impl End {
-    /// True unless the body returned.
-    pub fn is_failure(&self) -> bool {
-        !matches!(self, End::Returned(_))
-    }
-}
-
-/// One of the ends that [`explore`] has seen.
-#[derive(Clone, Debug)]
-pub struct Outcome {
-    /// The end.
-    pub end: End,
-    /// How many schedules lead to it.
-    pub count: usize,
-    /// The shortest of them.
-    pub schedule: String,
-}
-
-/// What [`explore`] has seen.
-#[derive(Clone, Debug)]
-pub struct Report {
-    /// How many schedules were run.
-    pub schedules: usize,
-    /// True if these are all that there are within the limits.
-    pub is_complete: bool,
-    /// The ends, in the order in which they were met.
-    pub outcomes: Vec<Outcome>,
-    /// The steps of the longest run.
-    pub longest: usize,
-}
-
-impl Report {
-    /// How many schedules end otherwise than by returning.
-    pub fn failures(&self) -> usize {
-        let failed = self.outcomes.iter().filter(|outcome| outcome.end.is_failure());
-        failed.map(|outcome| outcome.count).sum()
-    }
-
-    /// A failure, with the shortest schedule.
-    pub fn failure(&self) -> Option<&Outcome> {
-        let failed = self.outcomes.iter().filter(|outcome| outcome.end.is_failure());
-        failed.min_by_key(|outcome| outcome.schedule.len())
-    }
-
-    fn count(&mut self, end: End, schedule: String) {
-        self.schedules += 1;
-        match self.outcomes.iter_mut().find(|outcome| outcome.end == end) {
-            Some(outcome) => {
-                outcome.count += 1;
-                if schedule.len() < outcome.schedule.len() {
-                    outcome.schedule = schedule;
-                }
-            }
-            None => self.outcomes.push(Outcome { end, count: 1, schedule }),
-        }
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let all = if self.is_complete { "all" } else { "not all" };
-        write!(f, "{} schedules, {all} within the limits", self.schedules)?;
-        for Outcome { end, count, schedule } in &self.outcomes {
-            write!(f, "\n{count:>8} × {end}   (such as {schedule})")?;
-        }
-        Ok(())
-    }
-}
-
-/// Shows what `look` says under `name` at each choice of a story. It may use `try_lock` and `load`:
-/// here they are no steps. Outside of a story nothing happens.
-pub fn watch(name: &'static str, look: impl Fn() -> String + Send + 'static) {
-    if let Some(me) = baton::me() {
-        me.state().story.watch(name, Box::new(look));
-    }
-}
-
-/// Runs `body` under every schedule within the limits.
+/// Runs `body` under every schedule within the limits (I3).
 pub fn explore<R: Debug>(limits: Limits, body: impl Fn() -> R + Send + Sync + 'static) -> Report {
     let body: Body = Arc::new(move || format!("{:?}", body()));
     let mut report = Report { schedules: 0, is_complete: false, outcomes: Vec::new(), longest: 0 };
@@ -217,8 +187,8 @@ pub fn explore<R: Debug>(limits: Limits, body: impl Fn() -> R + Send + Sync + 's
 
 type Body = Arc<dyn Fn() -> String + Send + Sync>;
 
-/// Runs `body` under one schedule and tells what happens. Where the schedule ends, the first way is
-/// taken: the running thread goes on.
+/// Runs `body` under one schedule and tells what happens (I2). Where the schedule ends, the first
+/// way is taken: the running thread goes on.
 ///
 /// # Panics
 /// If `schedule` is no schedule.
@@ -232,4 +202,12 @@ pub fn replay<R: Debug>(schedule: &str, body: impl Fn() -> R + Send + Sync + 'st
     let mut story = ended.story;
     story.end = ended.end.unwrap_or(End::Changed);
     story
+}
+
+/// Shows what `look` says under `name` at each choice of a story. It may use `try_lock` and `load`:
+/// here they are no steps. Outside of a story nothing happens.
+pub fn watch(name: &'static str, look: impl Fn() -> String + Send + 'static) {
+    if let Some(me) = baton::me() {
+        me.state().story.watch(name, Box::new(look));
+    }
 }

@@ -2,13 +2,14 @@
 
 // Part of concurrent-explained, MIT OR Apache-2.0.
 
+extern crate std as real;
+
 use super::baton::{self, step};
-use super::real;
-use super::real::fmt;
-use super::real::ops::{Deref, DerefMut};
-use super::real::sync::{LockResult, PoisonError, TryLockError, TryLockResult};
 use super::state::{Status, Why};
 use super::story::Object;
+use real::fmt;
+use real::ops::{Deref, DerefMut};
+use real::sync::{LockResult, PoisonError, TryLockError, TryLockResult};
 
 /// [`std::sync::Mutex`](real::sync::Mutex), whose `lock` is a step.
 #[derive(Default)]

@@ -2,14 +2,16 @@
 
 // Part of concurrent-explained, MIT OR Apache-2.0.
 
-use super::choices::Choices;
-use super::real::format;
-use super::real::string::String;
-use super::real::thread::{Thread, ThreadId};
-use super::real::time::Duration;
-use super::real::vec::Vec;
+extern crate std as real;
+
+use super::choices::{Choices, digit};
+use super::report::{End, Limits};
 use super::story::{Place, Story, View, letter};
-use super::{End, Limits};
+use real::format;
+use real::string::String;
+use real::thread::{Thread, ThreadId};
+use real::time::Duration;
+use real::vec::Vec;
 
 /// What a thread does, as far as the others are concerned.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -64,7 +66,7 @@ pub(super) struct State {
     pub(super) runners: Vec<Runner>,
     pub(super) choices: Choices,
     pub(super) story: Story,
-    /// Each taken mutex, and who has it.
+    /// Each taken mutex, and the thread that has it.
     pub(super) held: Vec<(usize, usize)>,
     pub(super) clock: Duration,
     pub(super) steps: usize,
@@ -85,7 +87,8 @@ impl State {
             choices,
             story,
             held: Vec::new(),
-            clock: Duration::from_secs(1), // then `Duration::MAX` from now overflows: no limit
+            // Not zero, so that `Duration::MAX` from now overflows, as in std: no deadline.
+            clock: Duration::from_secs(1),
             steps: 0,
             said: None,
             end: None,
@@ -120,62 +123,68 @@ impl State {
         (0..self.runners.len()).filter(which).map(|number| (number, why)).collect()
     }
 
-    /// Gives the turn to a thread: says to which and why, or ends the run and says `None`.
+    /// Says which thread goes on, and why; or how the run ends, and `None`.
     pub(super) fn next(&mut self, me: usize) -> Option<Way> {
         self.steps += 1;
-        let stays = self.runners[me].status == Status::Ready;
-        let mut ways = self.those(Why::Turn, |status| status == Status::Ready);
-        if stays {
-            ways.retain(|way| way.0 != me);
-            ways.insert(0, (me, Why::Turn)); // to go on is the first way
-        }
-        let ready = !ways.is_empty();
-        ways.extend(self.those(Why::TimedOut, |status| {
-            matches!(status, Status::Sleeping { until: Some(_), .. })
-        }));
-        // Where nobody is ready, time passes; a thread that yields and yields is not fair to it.
-        let time_passes = !ready && !ways.is_empty();
-        if !ready {
-            ways.extend(self.those(Why::Turn, |status| status == Status::Yielded));
-        }
+        let ways = self.ways(me);
         if ways.is_empty() || self.steps > self.limits.steps {
-            self.end = Some(self.nobody_goes_on());
+            self.end = Some(self.nobody_goes_on()); // (I4)
             return None;
         }
-        if self.choices.spurious {
-            ways.extend(self.those(
-                Why::Spurious,
-                |status| matches!(status, Status::Sleeping { on, .. } if on != usize::MAX),
-            ));
-        }
-        let preempts = |&(number, why): &Way| {
-            (stays && (number, why) != (me, Why::Turn)) || (time_passes && why == Why::Turn)
-        };
-        let allowed = |way: &Way| {
-            (self.preemptions < self.limits.preemptions || !preempts(way))
-                && match way.1 {
-                    Why::TimedOut => time_passes || self.timeouts < self.limits.timeouts,
-                    Why::Spurious => self.spurious < self.limits.spurious,
-                    Why::Turn | Why::Notified => true,
-                }
-        };
-        let allowed = (0..ways.len()).filter(|&way| allowed(&ways[way])).collect();
-        let (number, why) = self.choose(me, &ways, allowed)?;
-        self.preemptions += usize::from(preempts(&(number, why)));
-        self.timeouts += usize::from(why == Why::TimedOut && !time_passes);
+        let allowed = (0..ways.len()).filter(|&way| self.is_allowed(me, ways[0], ways[way]));
+        let allowed = allowed.collect();
+        let (thread, why) = self.choose(me, &ways, allowed)?;
+        self.preemptions += usize::from(self.preempts(me, ways[0], (thread, why)));
+        self.timeouts += usize::from(why == Why::TimedOut && ways[0].1 != Why::TimedOut);
         self.spurious += usize::from(why == Why::Spurious);
-        let before = self.runners[number].status;
+        let before = self.runners[thread].status;
         if let (Why::TimedOut, Status::Sleeping { until: Some(until), .. }) = (why, before) {
             self.clock = self.clock.max(until);
         }
-        if (number, why) != (me, Why::Turn) {
+        if (thread, why) != (me, Why::Turn) {
+            // Somebody else makes a step, and that is what those who yield wait for.
             self.wake(Why::Turn, |status| status == Status::Yielded);
         }
-        self.runners[number].status = Status::Ready;
+        self.runners[thread].status = Status::Ready;
         if why != Why::Turn {
-            self.runners[number].why = why;
+            self.runners[thread].why = why;
         }
-        Some((number, why))
+        Some((thread, why))
+    }
+
+    /// (2) Every way to go on, whatever the limits say, so that a schedule means the same under all
+    /// limits. The first is to go on without a switch, where that is possible.
+    fn ways(&self, me: usize) -> Vec<Way> {
+        let mut ways = self.those(Why::Turn, |status| status == Status::Ready);
+        ways.sort_by_key(|way| way.0 != me);
+        let is_nobody_ready = ways.is_empty();
+        let has_limit = |status| matches!(status, Status::Sleeping { until: Some(_), .. });
+        ways.extend(self.those(Why::TimedOut, has_limit));
+        if is_nobody_ready {
+            ways.extend(self.those(Why::Turn, |status| status == Status::Yielded));
+        }
+        // Nobody can count on a wake-up for nothing: alone, it is no way.
+        if self.choices.spurious && !ways.is_empty() {
+            let waits = |status| matches!(status, Status::Sleeping { on, .. } if on != usize::MAX);
+            ways.extend(self.those(Why::Spurious, waits));
+        }
+        ways
+    }
+
+    /// A way preempts if a thread could have gone on and did not; or if no thread is ready, time
+    /// could have passed, and one that only yields goes on instead.
+    fn preempts(&self, me: usize, first: Way, way: Way) -> bool {
+        let could_go_on = first == (me, Why::Turn) && self.runners[me].status == Status::Ready;
+        way != first && (could_go_on || first.1 == Why::TimedOut && way.1 == Why::Turn)
+    }
+
+    fn is_allowed(&self, me: usize, first: Way, way: Way) -> bool {
+        let is_within = match way.1 {
+            Why::TimedOut => first.1 == Why::TimedOut || self.timeouts < self.limits.timeouts,
+            Why::Spurious => self.spurious < self.limits.spurious,
+            Why::Turn | Why::Notified => true,
+        };
+        is_within && (self.preemptions < self.limits.preemptions || !self.preempts(me, first, way))
     }
 
     /// One of `ways`. It is a choice only if there are two.
@@ -185,13 +194,13 @@ impl State {
         }
         if self.story.is_told {
             let threads = (0..self.runners.len()).map(|thread| self.view(thread)).collect();
-            let allowed = allowed.iter().map(|&way| (way, ways[way].0, ways[way].1)).collect();
-            self.story.moment(threads, allowed);
+            let ways = allowed.iter().map(|&way| (digit(way), text(ways[way]))).collect();
+            self.story.moment(threads, ways);
         }
         let asked = (ways.len(), me, self.runners[me].next.at.line());
-        let taken = self.choices.take(asked, allowed);
+        let taken = self.choices.take(asked, allowed); // (3)
         if taken.is_none() {
-            self.end = Some(End::Changed);
+            self.end = Some(End::Changed); // (I5)
         }
         taken.map(|taken| ways[taken])
     }
@@ -236,4 +245,14 @@ impl State {
             self.said.take().unwrap_or(End::Changed)
         }
     }
+}
+
+fn text((thread, why): Way) -> String {
+    let what = match why {
+        Why::Turn => "goes on",
+        Why::Notified => "is the one that is notified",
+        Why::TimedOut => "runs out of time",
+        Why::Spurious => "wakes up for nothing",
+    };
+    format!("{} {what}", letter(thread))
 }

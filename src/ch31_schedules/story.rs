@@ -2,14 +2,16 @@
 
 // Part of concurrent-explained, MIT OR Apache-2.0.
 
-use super::real::boxed::Box;
-use super::real::format;
-use super::real::panic::Location;
-use super::real::string::{String, ToString};
-use super::real::vec::Vec;
-use super::real::{fmt, mem};
-use super::state::Why;
-use super::{End, baton};
+extern crate std as real;
+
+use super::report::End;
+use real::boxed::Box;
+use real::cell::Cell;
+use real::format;
+use real::panic::Location;
+use real::string::{String, ToString};
+use real::vec::Vec;
+use real::{fmt, mem};
 
 /// What a step is done to: by address, or by number.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -121,9 +123,9 @@ impl Story {
         }
     }
 
-    pub(super) fn panic(&mut self, thread: usize, message: &str, at: &Location<'_>) {
+    pub(super) fn panic(&mut self, thread: usize, at: &Location<'_>) {
         if self.is_told {
-            self.push(thread, format!("panics: {message}"), at);
+            self.push(thread, "panic".to_string(), at);
         }
     }
 
@@ -131,19 +133,8 @@ impl Story {
         self.steps.push(Step { thread, what, file: at.file().to_string(), line: at.line() });
     }
 
-    pub(super) fn moment(&mut self, threads: Vec<View>, ways: Vec<(usize, usize, Why)>) {
-        let way = |(digit, thread, why): (usize, usize, Why)| {
-            let how = match why {
-                Why::Turn => "goes on",
-                Why::Notified => "is the one that is notified",
-                Why::TimedOut => "runs out of time",
-                Why::Spurious => "wakes up for nothing",
-            };
-            (super::choices::digit(digit), format!("{} {how}", letter(thread)))
-        };
-        let ways = ways.into_iter().map(way).collect();
-        let shared =
-            self.watched.iter().map(|(name, look)| (*name, baton::looking(look))).collect();
+    pub(super) fn moment(&mut self, threads: Vec<View>, ways: Vec<(char, String)>) {
+        let shared = self.watched.iter().map(|(name, look)| (*name, looking(look))).collect();
         self.moments.push(Moment { steps: self.steps.len(), threads, ways, shared });
     }
 
@@ -173,7 +164,7 @@ impl fmt::Display for Story {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let threads = self.steps.iter().map(|step| step.thread).max().unwrap_or(0) + 1;
         let cell = |step: &Step| format!("{} :{}", step.what, step.line);
-        let width = self.steps.iter().map(|step| cell(step).len()).max().unwrap_or(0) + 2;
+        let width = self.steps.iter().map(|step| cell(step).len() + 2).max().unwrap_or(0);
         let heads: String =
             (0..threads).map(|thread| format!("{:width$}", letter(thread))).collect();
         writeln!(f, "{}", heads.trim_end())?;
@@ -182,6 +173,22 @@ impl fmt::Display for Story {
         }
         write!(f, "{}", self.end)
     }
+}
+
+thread_local! {
+    static LOOKS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread looks at the shared state between two steps, which is no step.
+pub(super) fn is_looking() -> bool {
+    LOOKS.try_with(Cell::get) != Ok(false)
+}
+
+fn looking<R>(look: impl FnOnce() -> R) -> R {
+    LOOKS.set(true);
+    let seen = look();
+    LOOKS.set(false);
+    seen
 }
 
 /// A for thread 0, B for thread 1.

@@ -15,7 +15,7 @@ const EXCEPTIONS: [(&str, usize); 6] = [
     ("ch25_process_pool", 850),
     ("ch29_timeline", 350),
     ("ch30_remote", 250),
-    ("ch31_schedules", 700),
+    ("ch31_schedules", 1_550),
 ];
 
 /// The lines of code of all chapters from 01 to 17, at most.
@@ -162,7 +162,7 @@ fn inherent(line: &str) -> Option<&str> {
         rest = &rest[end?.0 + 1..];
     }
     let path = rest.trim_start().split(['<', ' ', '{']).next()?;
-    path.rsplit("::").next()
+    path.rsplit("::").next().map(|name| name.trim_start_matches('$')) // in a macro
 }
 
 /// No chapter has more code than a reader takes in. Prints the table of all:

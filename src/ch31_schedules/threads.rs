@@ -2,19 +2,21 @@
 
 // Part of concurrent-explained, MIT OR Apache-2.0.
 
+extern crate std as real;
+
 use super::baton::{self, Me, step};
-use super::real;
-use super::real::boxed::Box;
-use super::real::io;
-use super::real::num::NonZero;
-use super::real::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
-use super::real::string::String;
-use super::real::sync::Mutex;
-pub use super::real::thread::{AccessError, LocalKey, Result, ThreadId, panicking};
-use super::real::vec::Vec;
-use super::state::{Status, Why, is_asleep_on};
+use super::clock::Duration;
+use super::handle::{JoinHandle, ScopedJoinHandle, Thread, wait_for};
+use super::state::Status;
 use super::story::{Object, Place};
-use super::time::Duration;
+use real::boxed::Box;
+use real::io;
+use real::num::NonZero;
+use real::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
+use real::string::String;
+use real::sync::Mutex;
+pub use real::thread::{AccessError, LocalKey, Result, ThreadId, panicking};
+use real::vec::Vec;
 
 /// Starts a thread.
 #[track_caller]
@@ -55,7 +57,8 @@ impl Builder {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let me = step("spawn", Object::Nothing).map(|me| me.add(Location::caller()));
+        let at = Location::caller();
+        let me = step("spawn", Object::Nothing).map(|me| me.add(at));
         let number = me.as_ref().map(|me| me.number);
         let real = self.0.spawn(life(me, body));
         started(number, real.as_ref().ok().map(|real| real.thread().id()));
@@ -75,7 +78,8 @@ impl Builder {
         F: FnOnce() -> T + Send + 'scope,
         T: Send + 'scope,
     {
-        let me = step("spawn", Object::Nothing).map(|me| me.add(Location::caller()));
+        let at = Location::caller();
+        let me = step("spawn", Object::Nothing).map(|me| me.add(at));
         let number = me.as_ref().map(|me| me.number);
         let real = self.0.spawn_scoped(scope.real, life(me, body));
         started(number, real.as_ref().ok().map(|real| real.thread().id()));
@@ -103,63 +107,6 @@ fn started(child: Option<usize>, id: Option<ThreadId>) {
             runner.status = Status::Done;
         }
     }
-}
-
-/// Waits for the end of a thread of the run.
-fn wait_for(child: usize, at: &'static Location<'static>) {
-    let Some(me) = baton::me() else { return };
-    me.pause(Place { verb: "join", object: Object::Thread(child), at }, Status::Ready);
-    while me.state().runners[child].status != Status::Done {
-        me.block(Status::Joining(child));
-    }
-}
-
-#[track_caller]
-fn has_ended(child: Option<usize>) -> Option<bool> {
-    let me = step("is_finished", Object::Thread(child?))?;
-    let ended = me.state().runners[child?].status == Status::Done;
-    Some(ended)
-}
-
-macro_rules! handles {
-    ($($(#[$doc:meta])* $name:ident $(<$scope:lifetime>)?;)*) => {$(
-        $(#[$doc])*
-        #[derive(Debug)]
-        pub struct $name<$($scope,)? T> {
-            number: Option<usize>,
-            real: real::thread::$name<$($scope,)? T>,
-            thread: Thread,
-        }
-
-        impl<$($scope,)? T> $name<$($scope,)? T> {
-            /// Waits for its end; what it returned, or the payload of its panic.
-            #[track_caller]
-            pub fn join(self) -> Result<T> {
-                if let Some(number) = self.number {
-                    wait_for(number, Location::caller());
-                }
-                self.real.join()
-            }
-
-            /// Whether it has ended.
-            #[track_caller]
-            pub fn is_finished(&self) -> bool {
-                has_ended(self.number).unwrap_or_else(|| self.real.is_finished())
-            }
-
-            /// The thread.
-            pub fn thread(&self) -> &Thread {
-                &self.thread
-            }
-        }
-    )*};
-}
-
-handles! {
-    /// [`std::thread::JoinHandle`](real::thread::JoinHandle).
-    JoinHandle;
-    /// [`std::thread::ScopedJoinHandle`](real::thread::ScopedJoinHandle).
-    ScopedJoinHandle<'scope>;
 }
 
 /// [`std::thread::Scope`](real::thread::Scope).
@@ -203,36 +150,6 @@ where
         }
         outcome.unwrap_or_else(|payload| resume_unwind(payload))
     })
-}
-
-/// [`std::thread::Thread`](real::thread::Thread).
-#[derive(Clone, Debug)]
-pub struct Thread(real::thread::Thread);
-
-impl Thread {
-    /// Its number among all of the process.
-    pub fn id(&self) -> ThreadId {
-        self.0.id()
-    }
-
-    /// Its name.
-    pub fn name(&self) -> Option<&str> {
-        self.0.name()
-    }
-
-    /// Wakes it if it is parked; if not, its next `park` returns at once.
-    #[track_caller]
-    pub fn unpark(&self) {
-        let Some(me) = baton::me() else { return self.0.unpark() };
-        let id = Some(self.id());
-        let Some(parked) = me.state().runners.iter().position(|runner| runner.id == id) else {
-            return self.0.unpark();
-        };
-        let Some(me) = step("unpark", Object::Thread(parked)) else { return };
-        let mut state = me.state();
-        state.runners[parked].token = true;
-        state.wake(Why::Notified, |status| is_asleep_on(status, parked));
-    }
 }
 
 /// The thread that calls.

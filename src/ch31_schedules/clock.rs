@@ -2,11 +2,12 @@
 
 // Part of concurrent-explained, MIT OR Apache-2.0.
 
+extern crate std as real;
+
 use super::baton;
-use super::real;
-use super::real::ops::{Add, Sub};
-use super::real::sync::OnceLock;
-pub use super::real::time::Duration;
+use real::ops::{Add, Sub};
+use real::sync::OnceLock;
+pub use real::time::Duration;
 
 /// A moment: of the virtual clock inside of `explore`, of the real one outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,13 +17,10 @@ impl Instant {
     /// This moment.
     pub fn now() -> Self {
         static START: OnceLock<real::time::Instant> = OnceLock::new();
-        let passed = match baton::me() {
+        Instant(match baton::me() {
             Some(me) => me.state().clock,
-            None => START.get_or_init(real::time::Instant::now).elapsed(),
-        };
-        // Both clocks begin at one second, so that `Duration::MAX` from now overflows, as it does in
-        // std: a chapter takes that for "no deadline".
-        Instant(Duration::from_secs(1) + passed)
+            None => START.get_or_init(real::time::Instant::now).elapsed() + Duration::from_secs(1),
+        })
     }
 
     /// The moment `limit` later, or `None` if there is no such moment.

@@ -2,14 +2,15 @@
 
 // Part of concurrent-explained, MIT OR Apache-2.0.
 
+extern crate std as real;
+
+use super::clock::Duration;
 use super::condvar::Condvar;
 use super::mutex::Mutex;
-use super::real::collections::VecDeque;
-use super::real::fmt;
-use super::real::iter;
-use super::real::sync::Arc;
-pub use super::real::sync::mpsc::{RecvError, RecvTimeoutError, SendError, TryRecvError};
-use super::time::{Duration, Instant};
+use real::collections::VecDeque;
+use real::sync::Arc;
+pub use real::sync::mpsc::{RecvError, RecvTimeoutError, SendError, TryRecvError};
+use real::{fmt, iter, mem};
 
 /// A channel without a bound.
 pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
@@ -29,10 +30,10 @@ struct State<T> {
     has_receiver: bool,
 }
 
-/// [`std::sync::mpsc::Sender`](super::real::sync::mpsc::Sender).
+/// [`std::sync::mpsc::Sender`](real::sync::mpsc::Sender).
 pub struct Sender<T>(Arc<Channel<T>>);
 
-/// [`std::sync::mpsc::Receiver`](super::real::sync::mpsc::Receiver).
+/// [`std::sync::mpsc::Receiver`](real::sync::mpsc::Receiver).
 pub struct Receiver<T>(Arc<Channel<T>>);
 
 impl<T> Sender<T> {
@@ -60,7 +61,7 @@ impl<T> Receiver<T> {
     /// If there is none and no sender.
     #[track_caller]
     pub fn recv(&self) -> Result<T, RecvError> {
-        self.receive(None).map_err(|_| RecvError)
+        self.recv_timeout(Duration::MAX).map_err(|_| RecvError)
     }
 
     /// Waits for a message, but no longer than `limit`.
@@ -69,7 +70,15 @@ impl<T> Receiver<T> {
     /// If there was none in time, or there is none and no sender.
     #[track_caller]
     pub fn recv_timeout(&self, limit: Duration) -> Result<T, RecvTimeoutError> {
-        self.receive(Instant::now().checked_add(limit))
+        let no_news = |state: &mut State<T>| state.messages.is_empty() && state.senders > 0;
+        let state = self.0.state.lock().unwrap();
+        let (mut state, _) = self.0.news.wait_timeout_while(state, limit, no_news).unwrap();
+        let message = state.messages.pop_front();
+        message.ok_or(if state.senders == 0 {
+            RecvTimeoutError::Disconnected
+        } else {
+            RecvTimeoutError::Timeout
+        })
     }
 
     /// A message, if there is one.
@@ -78,44 +87,15 @@ impl<T> Receiver<T> {
     /// If there is none.
     #[track_caller]
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
-        let mut state = self.0.state.lock().unwrap();
-        match state.messages.pop_front() {
-            Some(message) => Ok(message),
-            None if state.senders == 0 => Err(TryRecvError::Disconnected),
-            None => Err(TryRecvError::Empty),
-        }
+        self.recv_timeout(Duration::ZERO).map_err(|error| match error {
+            RecvTimeoutError::Timeout => TryRecvError::Empty,
+            RecvTimeoutError::Disconnected => TryRecvError::Disconnected,
+        })
     }
 
     /// All messages, up to the end of the last sender.
     pub fn iter(&self) -> impl Iterator<Item = T> + '_ {
         iter::from_fn(|| self.recv().ok())
-    }
-
-    /// The messages that are here.
-    pub fn try_iter(&self) -> impl Iterator<Item = T> + '_ {
-        iter::from_fn(|| self.try_recv().ok())
-    }
-
-    #[track_caller]
-    fn receive(&self, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
-        let mut state = self.0.state.lock().unwrap();
-        loop {
-            if let Some(message) = state.messages.pop_front() {
-                return Ok(message);
-            }
-            if state.senders == 0 {
-                return Err(RecvTimeoutError::Disconnected);
-            }
-            let Some(deadline) = deadline else {
-                state = self.0.news.wait(state).unwrap();
-                continue;
-            };
-            let left = deadline - Instant::now();
-            if left.is_zero() {
-                return Err(RecvTimeoutError::Timeout);
-            }
-            (state, _) = self.0.news.wait_timeout(state, left).unwrap();
-        }
     }
 }
 
@@ -128,7 +108,7 @@ impl<T> IntoIterator for Receiver<T> {
     }
 }
 
-/// [`std::sync::mpsc::IntoIter`](super::real::sync::mpsc::IntoIter).
+/// [`std::sync::mpsc::IntoIter`](real::sync::mpsc::IntoIter).
 #[derive(Debug)]
 pub struct IntoIter<T>(Receiver<T>);
 
@@ -158,8 +138,8 @@ impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
         let mut state = self.0.state.lock().unwrap();
         state.has_receiver = false;
-        let unread = super::real::mem::take(&mut state.messages);
-        drop(state);
+        let unread = mem::take(&mut state.messages);
+        drop(state); // a message may bring a `Drop` of its own
         drop(unread);
     }
 }
