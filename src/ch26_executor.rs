@@ -1,13 +1,26 @@
-//! # 26 · Executor — what two different things have in common
+//! # 26 · Executor — what two different pools have in common
 //!
-//! Needs: ch10, ch15, ch17, ch19, ch25.   Reading time: 8 min.
-//! Run it: cargo run --example ch26_executor
+//! | needs | [10](super::ch10_future), [15](super::ch15_thread_pool), [17](super::ch17_map), [19](super::ch19_wire), [25](super::ch25_process_pool) |
+//! | --- | --- |
+//! | reading time | 12 min, exercises not counted |
+//! | run it | `cargo run --example ch26_executor` |
+//! | files | [example](../../../../examples/ch26_executor.rs), [test](../../../../tests/ch26_executor.rs), [the story](../../../../CHAPTERS.md) |
+//! | before, after | [25](../ch25_process_pool/index.html), [27](../ch27_square_sum/index.html) |
 //!
 //! ## Why
 //!
-//! There are two pools now, and whoever writes a library of work must choose one for the caller:
-//! `ThreadPool::spawn` takes a closure, `ProcessPool::submit` a function and a value. A user who
-//! learns that a task needs a process of its own would have to rewrite every call.
+//! There are two pools now, and a library of work has to choose one for its caller: a thread pool
+//! takes a closure, a process pool a function and a value. A user who learns that a task needs a
+//! process of its own would have to rewrite every call.
+//!
+//! ## Steps
+//!
+//! 1. Take the narrower half: a function and an argument. A thread can take both as they are; a
+//!    process takes the name of the one and the text of the other.
+//! 2. Give the two bounds a name each, [`Task`] and [`Value`]. Written out they are three lines,
+//!    and stand in six methods and their implementations.
+//! 3. Build all other calls out of one: `submit_all` is many, `map` reads them in order,
+//!    `map_chunked` submits many arguments at a time.
 //!
 //! ## Picture
 //!
@@ -16,8 +29,8 @@
 //!                                    │
 //!              ┌─────────────────────┴─────────────────────┐
 //!          ThreadPool                                 ProcessPool
-//!   move both into a closure                  function ──► its name
-//!              │                              argument ──► a line of text
+//!   (1) move both into a closure              (2) function ──► its name
+//!              │                                  argument ──► a line of text
 //!              ▼                                           ▼
 //!   a thread of this process                  a process that knows the name
 //!              │                                           │
@@ -26,20 +39,20 @@
 //!
 //!   what is asked of         because of the thread     because of the process
 //!   ─────────────────────────────────────────────────────────────────────────
-//!   the function             Send, 'static             captures nothing
+//!   the function             Clone, Send, 'static      captures nothing
 //!   the argument             Send, 'static             Wire
 //!   the result               Send, 'static             Wire
 //! ```
 //!
 //! ## Promises
 //!
-//! - I1: what satisfies the bounds runs on either pool, unchanged, with the same results.
-//! - I2: `submit` never blocks and never fails: what is wrong appears in the future.
-//! - I3: `submit_all`, `map` and `map_chunked` submit everything before they return, and keep the
+//! - I1. What satisfies the bounds runs on either pool, unchanged, with the same results.
+//! - I2. `submit` never blocks and never fails: what is wrong appears in the future.
+//! - I3. `submit_all`, `map` and `map_chunked` submit everything before they return, and keep the
 //!   order.
-//! - I4: after `shutdown` every future has its outcome, and a further one is refused.
-//! - A panic costs its own task, in a chunk its own item, and cancelling works until a task begins:
-//!   both pools keep that.
+//! - I4. After `shutdown` every future has its outcome, and a further one is refused.
+//! - I5. A panic costs its own task, in a chunk its own item, and a task can be cancelled until it
+//!   begins: both pools keep that.
 //! - Not promised: memory in common. A task that changes a global changes that of its own process.
 //!   A thread can wait for a task of its own pool; in a worker process there is no pool to ask.
 //!
@@ -57,37 +70,42 @@
 //! To make it fit, each call would have to be boxed and its type forgotten, which is what the pools
 //! do inside, where nobody sees it. The choice at run time goes one step up: choose the pool in one
 //! `match`, and call one generic function in both arms. Chapter 27 does that. Or write the `match`
-//! into an `enum` of both (`Try` 2).
+//! into an `enum` of both (Try 3).
 //!
-//! The other trap is a closure that captures. It runs on threads, so the bound `Fn` lets it in; on
-//! processes it would leave its captured value behind. Such a program does not compile either, from
-//! the line on where the process pool meets the closure:
+//! The other trap is a closure that captures. It runs on threads; on processes it would leave its
+//! captured value behind. Such a program does not compile either, from the line on where the
+//! process pool meets the closure. What it captures belongs into the argument: `(n, by)`.
 //!
 //! ```compile_fail,E0080
-//! use concurrent_explained::{Executor, ProcessPool, Tasks};
+//! use concurrent_explained::{Executor, ProcessPool};
 //!
 //! fn shift_all(pool: &impl Executor, by: u64) {
 //!     pool.submit_all(move |n: u64| n + by, 1..=3);
 //! }
 //!
-//! shift_all(&ProcessPool::new(Tasks::new()).unwrap(), 10);
+//! fn on_processes(pool: &ProcessPool) {
+//!     shift_all(pool, 10);
+//! }
 //! ```
 //!
 //! ## Elsewhere
 //!
 //! - Python: `Executor` is a base class, and what cannot be pickled fails when it runs. Threads
-//!   ignore `chunksize`; on processes an error took the rest of its chunk with it, up to 3.15.
+//!   ignore `chunksize`.
 //! - Java: `ExecutorService` is an interface of objects; all its executors are threads.
-//! - rayon, tokio: no trait. One pool, chosen by whoever writes the program.
+//! - rayon, tokio: no trait. One pool, chosen by the author of the program.
 //!
 //! ## Try
 //!
 //! 1. Predict: a task adds 1 to a `static` counter and returns the new value. What does
 //!    `submit_all` return on one thread, and what on one process, called twice?
-//! 2. Extend: write `enum AnyPool { Threads(ThreadPool), Processes(ProcessPool) }` that is an
-//!    `Executor`. How many lines does a third pool add?
-//! 3. Extend: write `Here`, an executor that runs each task before `submit` returns. Which promises
-//!    does it keep, and which calls of `cancel` can ever be true?
+//! 2. Break: in `submit_chunk` on threads, collect `inputs.into_iter().map(|input| Ok(task(input)))`
+//!    instead of calling `each`. Which promise falls, and why not on processes?
+//! 3. Extend: write `enum AnyPool { Threads(ThreadPool), Processes(ProcessPool) }` that is an
+//!    `Executor`, and `Here`, which runs each task before `submit` returns. Which promises does
+//!    `Here` keep, and which calls of `cancel` can ever be true?
+
+// Part of concurrent-explained, MIT OR Apache-2.0.
 
 use super::ch09_outcome::Error;
 use super::ch10_future::Future;
@@ -96,11 +114,23 @@ use super::ch17_map::{Map, MapChunked, each, in_order, map_chunked};
 use super::ch19_wire::Wire;
 use super::ch25_process_pool::ProcessPool;
 
-/// Runs functions somewhere else, and promises their results.
+/// A function from `A` to `R` that any executor can run. Implemented for all that are.
 ///
-/// Each bound is there for one of the two pools. A function is `Copy` because `submit_all` calls it
-/// once for each argument; it is named or a closure that captures nothing, so there is nothing to
-/// copy.
+/// Each bound is there for one of the two pools. `submit_all` has a copy for each argument, which
+/// is free where nothing is captured; share what is large through an [`Arc`](std::sync::Arc).
+pub trait Task<A, R>: Fn(A) -> R + Clone + Send + Sync + 'static {}
+
+impl<F: Fn(A) -> R + Clone + Send + Sync + 'static, A, R> Task<A, R> for F {}
+
+/// An argument or a result that any executor can carry. Implemented for all that are.
+pub trait Value: Wire + Send + 'static {}
+
+impl<T: Wire + Send + 'static> Value for T {}
+
+/// What a chunk of calls promises: the outcome of each.
+pub type Outcomes<R> = Future<'static, Vec<Result<R, Error>>>;
+
+/// Runs functions somewhere else, and promises their results.
 ///
 /// # Examples
 /// ```
@@ -116,35 +146,38 @@ use super::ch25_process_pool::ProcessPool;
 ///
 /// let pool = ThreadPool::new(2);
 /// assert_eq!(lengths(&pool, &["one", "three"])?, [3, 5]);
+///
+/// // On threads the function may capture what it likes.
+/// let prefix = "number ".to_string();
+/// let mut names = pool.map(move |n: u8| format!("{prefix}{n}"), 1..=2);
+/// assert_eq!(names.next(), Some(Ok("number 1".to_string())));
 /// # Ok::<(), Error>(())
 /// ```
 #[doc(alias = "ExecutorService")]
 pub trait Executor {
-    /// Has `function(argument)` run, and promises its result. Never blocks.
+    /// Has `task(input)` run, and promises its result. (I2)
+    ///
+    /// # Blocks
+    /// Never.
     ///
     /// # Errors
     /// In the future: a panic, a worker's death, a function that the workers do not know
     /// ([`Error::Refused`]), a shutdown that came first.
-    fn submit<F, A, R>(&self, function: F, argument: A) -> Future<'static, R>
-    where
-        F: Fn(A) -> R + Copy + Send + Sync + 'static,
-        A: Wire + Send + 'static,
-        R: Wire + Send + 'static;
+    fn submit<F: Task<A, R>, A: Value, R: Value>(&self, task: F, input: A) -> Future<'static, R>;
 
-    /// Has `function` run on each of `arguments` in one task: for work too small to be worth a task
+    /// Has `task` run on each of `inputs` in one task: for work too small to be worth a task
     /// each.
     ///
+    /// # Blocks
+    /// Never.
+    ///
     /// # Errors
-    /// A panic fails its own item; what fails the task as a whole is in the future.
-    fn submit_chunk<F, A, R>(
+    /// A panic fails its own item (I5); what fails the task as a whole is in the future.
+    fn submit_chunk<F: Task<A, R>, A: Value, R: Value>(
         &self,
-        function: F,
-        arguments: Vec<A>,
-    ) -> Future<'static, Vec<Result<R, Error>>>
-    where
-        F: Fn(A) -> R + Copy + Send + Sync + 'static,
-        A: Wire + Send + 'static,
-        R: Wire + Send + 'static;
+        task: F,
+        inputs: Vec<A>,
+    ) -> Outcomes<R>;
 
     /// Accepts nothing further, and runs what was submitted. Called again it waits again.
     ///
@@ -152,80 +185,64 @@ pub trait Executor {
     /// Until every task has its outcome and every thread or process of the pool is gone. (I4)
     fn shutdown(&self);
 
-    /// Submits one call for each argument; the futures come in the order of the arguments. (I3)
+    /// Submits one call for each input; the futures come in the order of the inputs.
     ///
     /// # Blocks
-    /// Only as long as `arguments` does.
-    fn submit_all<F, A, R>(
+    /// Only as long as `inputs` does.
+    fn submit_all<F: Task<A, R>, A: Value, R: Value>(
         &self,
-        function: F,
-        arguments: impl IntoIterator<Item = A>,
-    ) -> Vec<Future<'static, R>>
-    where
-        F: Fn(A) -> R + Copy + Send + Sync + 'static,
-        A: Wire + Send + 'static,
-        R: Wire + Send + 'static,
-    {
-        arguments.into_iter().map(|argument| self.submit(function, argument)).collect()
+        task: F,
+        inputs: impl IntoIterator<Item = A>,
+    ) -> Vec<Future<'static, R>> {
+        let submit = |input| self.submit(task.clone(), input);
+        inputs.into_iter().map(submit).collect() // now, not when they are read (I3)
     }
 
-    /// Submits one call for each argument, now; the results come in the order of the arguments,
+    /// Submits one call for each input, now; the results come in the order of the inputs,
     /// each an `Ok` or an error of its own. (I3)
     ///
     /// The iterator does not borrow the pool. Dropped, it cancels what no worker has begun. For
-    /// endless arguments, or fewer under way at once, there is
+    /// endless inputs, or fewer under way at once, there is
     /// [`map_windowed`](super::ch17_map::map_windowed).
     ///
     /// # Blocks
-    /// The call only as long as `arguments` does, the iterator until the next result is there.
-    fn map<F, A, R>(&self, function: F, arguments: impl IntoIterator<Item = A>) -> Map<'static, R>
-    where
-        F: Fn(A) -> R + Copy + Send + Sync + 'static,
-        A: Wire + Send + 'static,
-        R: Wire + Send + 'static,
-    {
-        in_order(self.submit_all(function, arguments))
+    /// The call only as long as `inputs` does, the iterator until the next result is there.
+    fn map<F: Task<A, R>, A: Value, R: Value>(
+        &self,
+        task: F,
+        inputs: impl IntoIterator<Item = A>,
+    ) -> Map<'static, R> {
+        in_order(self.submit_all(task, inputs))
     }
 
-    /// Like [`Executor::map`], with one task for `size` arguments. (I3)
+    /// Like [`Executor::map`], with one task for `size` inputs. (I3)
+    ///
+    /// # Panics
+    /// If `size` is 0.
     #[doc(alias = "chunksize")]
-    fn map_chunked<F, A, R>(
+    #[track_caller]
+    fn map_chunked<F: Task<A, R>, A: Value, R: Value>(
         &self,
         size: usize,
-        function: F,
-        arguments: impl IntoIterator<Item = A>,
-    ) -> MapChunked<'static, R>
-    where
-        F: Fn(A) -> R + Copy + Send + Sync + 'static,
-        A: Wire + Send + 'static,
-        R: Wire + Send + 'static,
-    {
-        map_chunked(size, arguments, |chunk| self.submit_chunk(function, chunk))
+        task: F,
+        inputs: impl IntoIterator<Item = A>,
+    ) -> MapChunked<'static, R> {
+        map_chunked(size, inputs, |chunk| self.submit_chunk(task.clone(), chunk))
     }
 }
 
+/// A thread shares the memory: both move, nothing is written down. (1)
 impl Executor for ThreadPool {
-    /// A thread shares the memory: function and argument move, nothing is written down.
-    fn submit<F, A, R>(&self, function: F, argument: A) -> Future<'static, R>
-    where
-        F: Fn(A) -> R + Copy + Send + Sync + 'static,
-        A: Wire + Send + 'static,
-        R: Wire + Send + 'static,
-    {
-        self.spawn(move || function(argument))
+    fn submit<F: Task<A, R>, A: Value, R: Value>(&self, task: F, input: A) -> Future<'static, R> {
+        self.spawn(move || task(input)) // (I1)
     }
 
-    fn submit_chunk<F, A, R>(
+    fn submit_chunk<F: Task<A, R>, A: Value, R: Value>(
         &self,
-        function: F,
-        arguments: Vec<A>,
-    ) -> Future<'static, Vec<Result<R, Error>>>
-    where
-        F: Fn(A) -> R + Copy + Send + Sync + 'static,
-        A: Wire + Send + 'static,
-        R: Wire + Send + 'static,
-    {
-        self.spawn(move || each(arguments, function))
+        task: F,
+        inputs: Vec<A>,
+    ) -> Outcomes<R> {
+        self.spawn(move || each(inputs, task))
     }
 
     fn shutdown(&self) {
@@ -233,28 +250,18 @@ impl Executor for ThreadPool {
     }
 }
 
+/// The pool finds the function's name by its type; the value of the function is not needed. (2)
 impl Executor for ProcessPool {
-    /// The pool looks up the function's name by its type; the value of the function is not needed.
-    fn submit<F, A, R>(&self, function: F, argument: A) -> Future<'static, R>
-    where
-        F: Fn(A) -> R + Copy + Send + Sync + 'static,
-        A: Wire + Send + 'static,
-        R: Wire + Send + 'static,
-    {
-        ProcessPool::submit(self, function, argument)
+    fn submit<F: Task<A, R>, A: Value, R: Value>(&self, task: F, input: A) -> Future<'static, R> {
+        ProcessPool::submit(self, task, input) // (I1)
     }
 
-    fn submit_chunk<F, A, R>(
+    fn submit_chunk<F: Task<A, R>, A: Value, R: Value>(
         &self,
-        function: F,
-        arguments: Vec<A>,
-    ) -> Future<'static, Vec<Result<R, Error>>>
-    where
-        F: Fn(A) -> R + Copy + Send + Sync + 'static,
-        A: Wire + Send + 'static,
-        R: Wire + Send + 'static,
-    {
-        ProcessPool::submit_chunk(self, function, arguments)
+        task: F,
+        inputs: Vec<A>,
+    ) -> Outcomes<R> {
+        ProcessPool::submit_chunk(self, task, inputs)
     }
 
     fn shutdown(&self) {

@@ -16,9 +16,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use alone::{Ended, alone, children_of, finish, heedful, is_gone, peak_memory, say, signal};
+use concurrent_explained::ch26_executor::{Outcomes, Task, Value};
 use concurrent_explained::ch27_square_sum::{LARGEST, run, square, square_sum, tasks};
 use concurrent_explained::{
-    Error, Executor, Future, ProcessPool, Tasks, ThreadPool, Wire, as_completed, promise,
+    Error, Executor, Future, ProcessPool, Tasks, ThreadPool, as_completed, promise,
 };
 use support::{process_until as until, process_watchdog as watchdog};
 
@@ -148,12 +149,7 @@ fn the_largest_sum_fits_and_the_first_that_does_not_is_an_error() {
 struct Answers(fn(u64) -> Result<u128, Error>);
 
 impl Executor for Answers {
-    fn submit<F, A, R>(&self, _: F, argument: A) -> Future<'static, R>
-    where
-        F: Fn(A) -> R + Copy + Send + Sync + 'static,
-        A: Wire + Send + 'static,
-        R: Wire + Send + 'static,
-    {
+    fn submit<F: Task<A, R>, A: Value, R: Value>(&self, _: F, argument: A) -> Future<'static, R> {
         let over_the_wire =
             |line: String| concurrent_explained::ch19_wire::from_line(&line).unwrap();
         let n = concurrent_explained::ch19_wire::to_line(&argument).parse().unwrap();
@@ -163,12 +159,7 @@ impl Executor for Answers {
         future
     }
 
-    fn submit_chunk<F, A, R>(&self, _: F, _: Vec<A>) -> Future<'static, Vec<Result<R, Error>>>
-    where
-        F: Fn(A) -> R + Copy + Send + Sync + 'static,
-        A: Wire + Send + 'static,
-        R: Wire + Send + 'static,
-    {
+    fn submit_chunk<F: Task<A, R>, A: Value, R: Value>(&self, _: F, _: Vec<A>) -> Outcomes<R> {
         unreachable!("the sum takes one task for each number")
     }
 
