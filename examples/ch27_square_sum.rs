@@ -1,5 +1,5 @@
-//! The sum of the squares from 1 to N, one task for each number, on a pool of processes; `--threads` takes threads.
-//! Look at `square_sum` in chapter 27: it does not know which.
+//! The sum of the squares from 1 to N, one task for each number, on a pool of processes;
+//! `--threads` takes threads. Look at `square_sum` in chapter 27: it does not know which.
 //!
 //! Run with: 1000
 //!

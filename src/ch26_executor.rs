@@ -1,6 +1,6 @@
 //! # 26 · Executor — what two different pools have in common
 //!
-//! | needs | [10](super::ch10_future), [15](super::ch15_thread_pool), [17](super::ch17_map), [19](super::ch19_wire), [25](super::ch25_process_pool) |
+//! | needs | [09](super::ch09_outcome), [10](super::ch10_future), [15](super::ch15_thread_pool), [17](super::ch17_map), [19](super::ch19_wire), [25](super::ch25_process_pool) |
 //! | --- | --- |
 //! | reading time | 12 min, exercises not counted |
 //! | run it | `cargo run --example ch26_executor` |
@@ -99,8 +99,9 @@
 //!
 //! 1. Predict: a task adds 1 to a `static` counter and returns the new value. What does
 //!    `submit_all` return on one thread, and what on one process, called twice?
-//! 2. Break: in `submit_chunk` on threads, collect `inputs.into_iter().map(|input| Ok(task(input)))`
-//!    instead of calling `each`. Which promise falls, and why not on processes?
+//! 2. Break: in `submit_chunk` on threads, do not call `each`, but collect
+//!    `inputs.into_iter().map(|input| Ok(task(input)))`. Which promise falls, and why not on
+//!    processes?
 //! 3. Extend: write `enum AnyPool { Threads(ThreadPool), Processes(ProcessPool) }` that is an
 //!    `Executor`, and `Here`, which runs each task before `submit` returns. Which promises does
 //!    `Here` keep, and which calls of `cancel` can ever be true?

@@ -1,5 +1,5 @@
-//! Chapter 26: one contract, run over the pool of threads and the pool of processes; CPython's executor cases for both;
-//! the answers to `Try`.
+//! Chapter 26: one contract, run over the pool of threads and the pool of processes; CPython's
+//! executor cases for both; the answers to `Try`.
 //!
 //! Each test runs in a process of its own, so that what it counts is its own.
 
@@ -126,12 +126,14 @@ macro_rules! contract {
     ($($clause:ident,)*) => {
         mod threads {
             $(#[test] fn $clause() {
-                super::alone(concat!("threads::", stringify!($clause)), super::$clause::<super::ThreadPool>);
+                let name = concat!("threads::", stringify!($clause));
+                super::alone(name, super::$clause::<super::ThreadPool>);
             })*
         }
         mod processes {
             $(#[test] fn $clause() {
-                super::alone(concat!("processes::", stringify!($clause)), super::$clause::<super::ProcessPool>);
+                let name = concat!("processes::", stringify!($clause));
+                super::alone(name, super::$clause::<super::ProcessPool>);
             })*
         }
     };
@@ -193,7 +195,8 @@ fn is_closed(pool: &impl Executor) -> bool {
 }
 
 fn i4_shutdown_waits_for_the_running_and_the_queued<P: Pool>() {
-    // CPython: ThreadPoolShutdownTest::test_context_manager_shutdown, ProcessPoolShutdownTest::test_context_manager_shutdown
+    // CPython: ThreadPoolShutdownTest::test_context_manager_shutdown,
+    // ProcessPoolShutdownTest::test_context_manager_shutdown
     let door = Door::new();
     let (pool, guest, busy): (P, _, _) = Busy::pool(&door);
     thread::scope(|scope| {
@@ -296,7 +299,8 @@ fn many_threads_submit_at_once<P: Pool>() {
 
 fn workers_start_on_demand_and_never_more_than_the_maximum<P: Pool>() {
     // CPython: ThreadPoolExecutorTest::test_saturation, test_idle_thread_reuse,
-    // ProcessPoolExecutorTest::test_idle_process_reuse_one, ProcessPoolShutdownTest::test_processes_terminate
+    // ProcessPoolExecutorTest::test_idle_process_reuse_one,
+    // ProcessPoolShutdownTest::test_processes_terminate
     let (before, door) = (count("task"), Door::new());
     let pool = P::new(3).unwrap();
     assert_eq!(
@@ -370,8 +374,8 @@ fn both_pools_are_shared_between_threads() {
     shared::<ProcessPool>();
 }
 
-// On one thread the counter is the program's and goes on, 1 2 and then 3 4. A worker process has its
-// own, which goes on as well, and the program's stays 0.
+// On one thread the counter is the program's and goes on, 1 2 and then 3 4. A worker process has
+// its own, which goes on as well, and the program's stays 0.
 static COUNTER: AtomicU32 = AtomicU32::new(0);
 
 fn up((): ()) -> u32 {
@@ -397,8 +401,8 @@ fn try_1_a_counter_counts_in_the_process_that_runs_the_task() {
     });
 }
 
-// Red is `threads::i5_a_task_that_panics_in_a_chunk_fails_alone`: the panic takes the other items of
-// its chunk with it. On processes the worker catches each item, in chapter 22.
+// Red is `threads::i5_a_task_that_panics_in_a_chunk_fails_alone`: the panic takes the other items
+// of its chunk with it. On processes the worker catches each item, in chapter 22.
 #[test]
 fn try_2_each_item_of_a_chunk_has_an_outcome_of_its_own() {
     alone("try_2_each_item_of_a_chunk_has_an_outcome_of_its_own", || {

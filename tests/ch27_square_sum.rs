@@ -1,10 +1,11 @@
-//! Chapter 27: the program as its user meets it, from outside: each line and status, the terminal, the reader that goes
-//! away, Ctrl-C; the sum itself on both pools; the answers to `Try`.
+//! Chapter 27: the program as its user meets it, from outside: each line and status, the terminal,
+//! the reader that goes away, Ctrl-C; the sum itself on both pools; the answers to `Try`.
 
 #[path = "support/alone.rs"]
 mod alone;
 mod support;
 
+use std::cell::Cell;
 use std::env;
 use std::ffi::OsString;
 use std::io;
@@ -13,7 +14,6 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use alone::{Ended, alone, children_of, finish, heedful, is_gone, peak_memory, say, signal};
 use concurrent_explained::ch26_executor::{Outcomes, Task, Value};
@@ -54,7 +54,8 @@ fn ended(arguments: &[&str]) -> Ended {
     finish(&format!("the program with {arguments:?}"), program(arguments).spawn().unwrap())
 }
 
-/// The program with these arguments says this one line, nothing else anywhere, and exits with this status.
+/// The program with these arguments says this one line, nothing else anywhere, and exits with this
+/// status.
 #[track_caller]
 fn says(arguments: &[&str], line: &str, status: i32) {
     let ended = ended(arguments);
@@ -98,6 +99,14 @@ fn no_number_or_too_many_show_the_usage() {
 }
 
 #[test]
+fn who_asks_for_help_sees_the_usage() {
+    let usage = "Usage: ch27_square_sum N [--threads]";
+    for arguments in [&["--help"] as &[&str], &["-h"], &["1000", "--help"], &["--threads", "-h"]] {
+        says(arguments, usage, 0);
+    }
+}
+
+#[test]
 fn what_is_no_integer_is_said_to_be_none() {
     for n in [
         "ten",
@@ -109,7 +118,6 @@ fn what_is_no_integer_is_said_to_be_none() {
         "1 ",
         "-1",
         "-99999999999999999999",
-        "--help",
         "9".repeat(99).replace('9', "x").as_str(),
     ] {
         says(&[n], "N must be an integer.", 1);
@@ -131,7 +139,7 @@ fn a_number_out_of_range_is_told_the_range() {
 }
 
 #[test]
-fn the_largest_sum_fits_and_the_first_that_does_not_is_an_error() {
+fn i2_the_largest_sum_fits_and_the_first_that_does_not_is_an_error() {
     // I2
     let sum_up_to = |n: u128| n * (n + 1) / 2 * (2 * n + 1) / 3;
     assert!(square(u64::MAX) == u128::from(u64::MAX).pow(2));
@@ -176,22 +184,48 @@ fn progress_counts_each_number_once_and_the_first_failure_ends_it() {
     assert_eq!(square_sum(&fails, 10, |_| ()), Err(Error::Abandoned));
 }
 
-#[test]
-fn a_block_is_ahead_of_the_one_that_is_added_up() {
-    // I3
-    static SUBMITTED: AtomicU64 = AtomicU64::new(0);
-    let counts = Answers(|n| {
-        SUBMITTED.fetch_add(1, Ordering::Relaxed);
-        Ok(square(n))
-    });
+thread_local! {
+    /// How many numbers this thread has submitted to [`Answers`].
+    static SUBMITTED: Cell<u64> = const { Cell::new(0) };
+}
+
+fn counted(n: u64) -> Result<u128, Error> {
+    SUBMITTED.set(SUBMITTED.get() + 1);
+    if n == 30_000 { Err(Error::Abandoned) } else { Ok(square(n)) }
+}
+
+/// How many numbers are under way after each that was added up.
+fn ahead() -> Vec<u64> {
     let mut ahead = Vec::new();
-    let note = |count| ahead.push(SUBMITTED.load(Ordering::Relaxed) - count);
-    assert_eq!(square_sum(&counts, 20_000, note), Ok(2_666_866_670_000));
-    assert_eq!((ahead[0], ahead.iter().max()), (8191, Some(&8191)));
+    let note = |count| ahead.push(SUBMITTED.get() - count);
+    assert_eq!(square_sum(&Answers(counted), 20_000, note), Ok(2_666_866_670_000));
+    ahead
 }
 
 #[test]
-fn memory_does_not_grow_with_the_number() {
+fn i3_a_block_is_ahead_of_the_one_that_is_added_up() {
+    let ahead = ahead();
+    assert_eq!((ahead[0], ahead.iter().max()), (8191, Some(&8191)));
+}
+
+/// One line, "could not be computed", with the message of the panic, and the status 1. Behind the
+/// block of the failure there is one more that is submitted, and nothing after it.
+#[test]
+fn try_1_a_failure_ends_the_sum_within_two_blocks() {
+    assert_eq!(square_sum(&Answers(counted), LARGEST, |_| ()), Err(Error::Abandoned));
+    let block_of_the_failure = 30_000_u64.div_ceil(4096);
+    assert_eq!(SUBMITTED.get(), (block_of_the_failure + 1) * 4096);
+}
+
+// At how much is under way: 4 095 after the first number, and none after the last of a block. Red
+// are this one and `i3_a_block_is_ahead_of_the_one_that_is_added_up`.
+#[test]
+fn try_2_after_the_last_number_of_a_block_the_next_one_is_under_way() {
+    assert_eq!(ahead()[4095], 4096);
+}
+
+#[test]
+fn i3_memory_does_not_grow_with_the_number() {
     // I3: the program's memory at N = 400 000 is that at N = 100 000, give or take a fifth.
     let peak = |n: &str| {
         let mut child = program(&[n, "--threads"]).spawn().unwrap();
@@ -234,7 +268,7 @@ fn at_work(mut command: Command) -> (Child, Vec<u32>) {
 }
 
 #[test]
-fn killed_it_leaves_no_worker() {
+fn i4_killed_it_leaves_no_worker() {
     // I4
     watchdog("the workers of a program that was killed", || {
         let (mut child, workers) = at_work(Command::new(file()));
@@ -246,7 +280,7 @@ fn killed_it_leaves_no_worker() {
 }
 
 #[test]
-fn interrupted_it_leaves_no_worker() {
+fn i4_interrupted_it_leaves_no_worker() {
     // I4
     let Some(command) = heedful(file()) else { return };
     watchdog("the workers of a program that was interrupted", move || {
@@ -259,7 +293,7 @@ fn interrupted_it_leaves_no_worker() {
 }
 
 #[test]
-fn in_peace_it_leaves_no_worker() {
+fn i4_in_peace_it_leaves_no_worker() {
     // I4
     for arguments in [&["0"] as &[&str], &["1000"], &["ten"], &[], &["1000", "--threads"]] {
         let mut child = program(arguments).spawn().unwrap();
@@ -288,7 +322,7 @@ fn on_a_terminal(arguments: &str) -> Option<Ended> {
 }
 
 #[test]
-fn on_a_terminal_a_long_run_shows_its_progress() {
+fn i1_on_a_terminal_a_long_run_shows_its_progress() {
     // I1. Both standard output and standard error are the terminal here.
     let Some(short) = on_a_terminal("10 --threads") else {
         return say("SKIPPED: neither `script` nor `python3` has a terminal here");
@@ -337,8 +371,9 @@ fn inside_another_program_it_prints_and_returns_its_status() {
     });
 }
 
-// Try 2: a range for a task. One task costs about a microsecond, one square a nanosecond: from a few thousand numbers a
-// task on, the pool costs nothing, and two processes take half the time of one loop.
+// A range for a task. One task costs about a microsecond, one square a nanosecond: from a few
+// thousand numbers a task on, the pool costs nothing, and two processes take half the time of one
+// loop.
 fn squares_between((first, last): (u64, u64)) -> u128 {
     (first..=last).map(square).sum()
 }
@@ -349,8 +384,8 @@ fn sum_of_ranges(executor: &impl Executor, n: u64, length: u64) -> Result<u128, 
 }
 
 #[test]
-fn ranges_add_up_to_the_same_sum() {
-    alone("ranges_add_up_to_the_same_sum", || {
+fn try_3_ranges_add_up_to_the_same_sum() {
+    alone("try_3_ranges_add_up_to_the_same_sum", || {
         let threads = ThreadPool::new(2);
         let builder = ProcessPool::builder(ranges()).workers(2);
         let builder = alone::arguments("worker")

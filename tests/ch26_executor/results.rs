@@ -40,7 +40,8 @@ pub(crate) fn map_runs_everything_even_if_nobody_iterates<P: Pool>() {
 }
 
 pub(crate) fn a_map_that_outlives_its_pool_is_complete<P: Pool>() {
-    // CPython: ThreadPoolShutdownTest::test_del_shutdown, ProcessPoolShutdownTest::test_del_shutdown
+    // CPython: ThreadPoolShutdownTest::test_del_shutdown,
+    // ProcessPoolShutdownTest::test_del_shutdown
     let pool = P::new(5).unwrap();
     let map = pool.map(square, 0..20);
     drop(pool);
