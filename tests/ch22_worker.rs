@@ -3,6 +3,9 @@
 
 mod support;
 
+#[path = "../examples/workers/referee.rs"]
+mod referee;
+
 mod ch22_worker {
     pub(crate) mod foreign;
     pub(crate) mod process;
