@@ -12,8 +12,17 @@
 //! Lock:        a wait of 20 ms for a lock that stays taken gives up: None
 //! Lock:        taken by one thread, released by another, free again
 //! ```
+//!
+//! Be the scheduler: `cargo run --example ch01_lock -- 101` replays the schedule `101` on the lock
+//! in two steps, `-- if 10001001` one on the lock by `if`, `-- while 10001001` the same on the right
+//! one, `-- count 01` one without a lock.
+
+extern crate self as std;
+extern crate std as real;
 
 use concurrent_explained::Lock;
+use concurrent_explained::ch31_schedules::{Story, replay, sync, thread, time};
+use real::*;
 use std::env::args;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -88,6 +97,58 @@ pub(crate) fn lost_wake_up() -> bool {
     })
 }
 
+/// The same without a chosen moment: the schedule chooses.
+pub(crate) fn two_steps() {
+    let lock = SmallLock::default();
+    lock.lock();
+    scope(|threads| {
+        threads.spawn(|| lock.lock_in_two_steps(|| ()));
+        lock.unlock();
+    });
+}
+
+pub(crate) fn by_if() {
+    turns(|lock| lock.lock_by_if(|| ()));
+}
+
+pub(crate) fn by_while() {
+    turns(SmallLock::lock);
+}
+
+/// One thread goes in twice, another once.
+fn turns(acquire: fn(&SmallLock)) {
+    let (lock, inside) = (SmallLock::default(), AtomicUsize::new(0));
+    let enter = || {
+        acquire(&lock);
+        assert!(inside.swap(1, SeqCst) == 0, "two threads are inside");
+    };
+    let leave = || {
+        inside.store(0, SeqCst);
+        lock.unlock();
+    };
+    enter();
+    scope(|threads| {
+        threads.spawn(|| (enter(), leave()));
+        leave();
+        enter();
+        leave();
+    });
+}
+
+/// Two threads add 1 each without a lock.
+pub(crate) fn no_lock() -> usize {
+    let counter = AtomicUsize::new(0);
+    let add = || {
+        let read = counter.load(SeqCst);
+        counter.store(read + 1, SeqCst);
+    };
+    scope(|threads| {
+        threads.spawn(add);
+        add();
+    });
+    counter.into_inner()
+}
+
 /// How many threads are inside after one of them was woken although nobody has unlocked.
 pub(crate) fn inside_after_a_spurious_wake_up() -> usize {
     let (lock, inside, (tell, told)) = (SmallLock::default(), AtomicUsize::new(0), mpsc::channel());
@@ -129,9 +190,23 @@ pub(crate) fn count(
 }
 
 fn main() {
-    if args().nth(1).is_some_and(|argument| argument == "measure") {
-        return measure();
+    let arguments: Vec<_> = args().skip(1).collect();
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        [] => tell(),
+        ["measure"] => measure(),
+        ["if", schedule] => show(replay(schedule, by_if)),
+        ["while", schedule] => show(replay(schedule, by_while)),
+        ["count", schedule] => show(replay(schedule, no_lock)),
+        [schedule, ..] => show(replay(schedule, two_steps)),
     }
+}
+
+fn show(story: Story) {
+    print(&[story.to_string()]);
+}
+
+fn tell() {
     static LOCK: Lock = Lock::new();
     let (small, both_have_read) = (SmallLock::default(), Barrier::new(2));
     let meet = || drop(both_have_read.wait());

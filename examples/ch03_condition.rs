@@ -11,8 +11,17 @@
 //! Condition:  with the guard of their lock, notify_all wakes 2: D, E
 //! Condition:  nobody notifies, and a wait of 20 ms ends with false
 //! ```
+//!
+//! Be the scheduler: `cargo run --example ch03_condition -- 1` replays the schedule `1` on the two
+//! threads with the count of news. Try others: none goes well.
 
+extern crate self as std;
+extern crate std as real;
+
+use concurrent_explained::ch31_schedules::{replay, sync, thread, time};
 use concurrent_explained::{Condition, Lock, RLock};
+use real::*;
+use std::env::args;
 use std::io::{self, Write};
 use std::sync::{Condvar, Mutex, MutexGuard, mpsc};
 use std::thread::scope;
@@ -65,6 +74,23 @@ pub(crate) fn ask_by_small_news() -> Option<u32> {
         let heard = *answer.lock().unwrap();
         small.notify(&mut news); // once more, so that the example ends
         heard
+    })
+}
+
+/// The same without a chosen moment: the schedule chooses which thread comes first.
+pub(crate) fn ask_by_schedule() -> Option<u32> {
+    let (small, answer) = (SmallNews::default(), Mutex::new(None));
+    scope(|threads| {
+        threads.spawn(|| {
+            let mut news = small.wait(small.lock());
+            *answer.lock().unwrap() = Some(42);
+            small.notify(&mut news);
+        });
+        let mut news = small.lock();
+        small.notify(&mut news);
+        news = small.wait(news);
+        drop(news);
+        *answer.lock().unwrap()
     })
 }
 
@@ -122,6 +148,13 @@ fn five_waiters() -> [(usize, String); 3] {
 }
 
 fn main() {
+    match args().nth(1) {
+        Some(schedule) => print(&[replay(&schedule, ask_by_schedule).to_string()]),
+        None => tell(),
+    }
+}
+
+fn tell() {
     let small = ask_by_small_news();
     let queue = ask_by_condition();
     let [(three, oldest), (zero, _), (two, rest)] = five_waiters();

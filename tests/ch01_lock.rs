@@ -1,15 +1,25 @@
 //! Chapter 01: state (free, guarded, forgotten; nobody waits, somebody waits) × event, then races.
 
+// The example replays schedules under std's names. Outside of a replay they are what they were.
+extern crate self as std;
+extern crate std as real;
+
 mod support;
 #[path = "../examples/ch01_lock.rs"]
-#[allow(dead_code, reason = "its wrong versions are tested here, its main by the book's test")]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "its wrong versions are tested here, its main by the book's test"
+)]
 mod wrong;
 
+use concurrent_explained::ch31_schedules::{Limits, explore, replay, sync, thread, time};
 use concurrent_explained::{Lock, LockGuard, UnlockError};
+use real::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier, mpsc};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use support::{seen, until, watchdog};
 
@@ -370,6 +380,23 @@ fn the_wrong_locks_fail_and_the_right_ones_count() {
         assert_eq!(wrong::count(|| lock.lock().forget(), release, thread::yield_now), 2);
         assert_eq!(wrong::inside_after_a_spurious_wake_up(), 2);
         assert!(wrong::lost_wake_up(), "the notification was heard after all");
+    });
+}
+
+#[test]
+fn the_wrong_locks_fail_under_some_schedules_and_the_right_one_under_none() {
+    watchdog("all schedules of four programs", || {
+        let report = explore(Limits::all(), wrong::two_steps);
+        let shortest = report.failure().map(|failure| failure.schedule.as_str());
+        assert_eq!((report.failures(), report.schedules, shortest), (5, 23, Some("101")));
+        let report = explore(Limits::preemptions(2), wrong::by_if);
+        assert!(report.failures() > 0, "{report}");
+        let story = replay("10001001", wrong::by_if).to_string();
+        assert!(story.contains("two threads are inside"), "{story}");
+        let story = replay("01", wrong::no_lock).to_string();
+        assert!(story.contains("returned 1"), "{story}");
+        let report = explore(Limits::preemptions(2), wrong::by_while);
+        assert!(report.failures() == 0 && report.is_complete, "{report}");
     });
 }
 

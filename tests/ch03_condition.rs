@@ -1,17 +1,26 @@
 //! Chapter 03: state (nobody waits, somebody waits, out of time, notified) × event, over a `Lock`,
 //! an `RLock`, and an `RLock` held three times; then races.
 
+// The example replays schedules under std's names. Outside of a replay they are what they were.
+extern crate self as std;
+extern crate std as real;
+
 mod support;
 #[path = "../examples/ch03_condition.rs"]
-#[allow(dead_code, reason = "its wrong version is tested here, its main by the book's test")]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "its wrong version is tested here, its main by the book's test"
+)]
 mod wrong;
 
+use concurrent_explained::ch31_schedules::{Limits, explore, sync, thread, time};
 use concurrent_explained::{Condition, Guard, Lock, RLock, RLockGuard};
+use real::*;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
-use std::thread;
 use std::time::{Duration, Instant};
 use support::{seen, until, watchdog};
 
@@ -474,6 +483,15 @@ fn i2_waits_that_run_out_of_time_waste_no_notification<L: AnyLock>() {
 #[test]
 fn a_count_of_news_is_heard_by_the_thread_that_made_it() {
     assert_eq!(watchdog("the wrong version ends by itself", wrong::ask_by_small_news), None);
+}
+
+#[test]
+fn a_count_of_news_fails_under_every_schedule() {
+    watchdog("all schedules of one program", || {
+        let report = explore(Limits::all(), wrong::ask_by_schedule);
+        assert!(report.is_complete && report.failures() == report.schedules, "{report}");
+        assert_eq!(report.schedules, 54);
+    });
 }
 
 /// A guard whose lock comes free and whose condition is notified at once.
