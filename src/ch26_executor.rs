@@ -83,9 +83,7 @@
 //!     pool.submit_all(move |n: u64| n + by, 1..=3);
 //! }
 //!
-//! fn on_processes(pool: &ProcessPool) {
-//!     shift_all(pool, 10);
-//! }
+//! let on_processes: fn(&ProcessPool) = |pool| shift_all(pool, 10);
 //! ```
 //!
 //! ## Elsewhere
