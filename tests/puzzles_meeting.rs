@@ -121,7 +121,7 @@ mod water {
     impl Water {
         fn new() -> Self {
             let (hydrogen, oxygen) = (Semaphore::new(2), Semaphore::new(1));
-            Water { hydrogen, oxygen, molecule: Barrier::new(3).unwrap() }
+            Water { hydrogen, oxygen, molecule: Barrier::new(3) }
         }
 
         fn hydrogen(&self, bond: impl FnOnce()) {

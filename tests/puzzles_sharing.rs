@@ -76,7 +76,7 @@ mod readers_writers {
     #[test]
     fn readers_are_in_together() {
         watchdog("three readers to meet inside", || {
-            let (room, inside) = (Room::default(), Barrier::new(3).unwrap());
+            let (room, inside) = (Room::default(), Barrier::new(3));
             crew(3, |_| {
                 let _reading = room.read();
                 inside.wait().unwrap();
@@ -224,7 +224,7 @@ mod dining_philosophers {
     /// Forces the moment of the trap: nobody reaches for the second fork before all have reached
     /// for the first, and nobody puts a fork down before all have tried.
     fn worst_moment(reaches: &[Reach]) -> Vec<Hands> {
-        let (table, all) = (Table::default(), Barrier::new(reaches.len()).unwrap());
+        let (table, all) = (Table::default(), Barrier::new(reaches.len()));
         crew(reaches.len(), |who| {
             let (first, second) = reaches[who];
             let held = table.forks[first].try_lock();

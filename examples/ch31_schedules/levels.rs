@@ -449,7 +449,7 @@ mod barrier_rounds {
     }
 
     pub(super) fn right() {
-        let barrier = Barrier::new(2).unwrap();
+        let barrier = Barrier::new(2);
         let meet_twice = || (barrier.wait().unwrap(), barrier.wait().unwrap());
         thread::scope(|scope| {
             scope.spawn(meet_twice);
