@@ -14,8 +14,8 @@
 //! ```
 //!
 //! Be the scheduler: `cargo run --example ch01_lock -- 101` replays the schedule `101` on the lock
-//! in two steps, `-- if 10001001` one on the lock by `if`, `-- while 10001001` the same on the right
-//! one, `-- count 01` one without a lock.
+//! in two steps, `-- if 10001001` one on the lock by `if`, `-- while 10001001` the same one on the
+//! right lock, `-- count 01` one without a lock.
 
 extern crate self as std;
 extern crate std as real;

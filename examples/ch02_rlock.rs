@@ -11,12 +11,26 @@
 //! RLock:       transfer holds it at depth 1, deposit at depth 2, the balance is 30
 //! RLock:       another thread comes in at depth 2: no, at depth 1: no, at depth 0: yes
 //! ```
+//!
+//! Be the scheduler: `cargo run --example ch02_rlock -- .10.100001` replays a schedule on an
+//! `unlock` that does its two steps in the wrong order, `-- right .10.100001` in the right order.
 
-use concurrent_explained::{Lock, RLock, RUnlockError};
+extern crate self as std;
+extern crate std as real;
+
+#[path = "../src/ch01_lock.rs"]
+#[allow(dead_code, unreachable_pub, reason = "chapter 01 once more, under names that replay")]
+mod ch01_lock;
+
+use ch01_lock::Lock;
+use concurrent_explained::ch31_schedules::{replay, sync, thread, time};
+use concurrent_explained::{RLock, RUnlockError};
+use real::*;
+use std::env::args;
 use std::io::{self, Write};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::thread::{self, ThreadId};
+use std::thread::ThreadId;
 use std::time::Duration;
 
 // --- the smallest lock that its owner can take again, complete -----------------------------------
@@ -46,6 +60,39 @@ impl SmallRLock {
             self.lock.unlock().unwrap();
         }
     }
+}
+
+impl SmallRLock {
+    /// Wrong: frees the lock first. The next owner comes in, and then this thread erases its name.
+    pub(crate) fn unlock_in_wrong_order(&self) {
+        if self.depth.fetch_sub(1, SeqCst) == 1 {
+            self.lock.unlock().unwrap();
+            *self.owner.lock().unwrap() = None;
+        }
+    }
+}
+
+pub(crate) fn wrong_order() {
+    turns(SmallRLock::unlock_in_wrong_order);
+}
+
+pub(crate) fn right_order() {
+    turns(SmallRLock::unlock);
+}
+
+/// Two threads take the lock twice each.
+fn turns(release: fn(&SmallRLock)) {
+    let lock = SmallRLock::default();
+    let turn = || {
+        lock.lock();
+        lock.lock();
+        release(&lock);
+        release(&lock);
+    };
+    thread::scope(|threads| {
+        threads.spawn(turn);
+        turn();
+    });
 }
 
 /// How many threads are inside after another than the owner has unlocked.
@@ -112,6 +159,16 @@ impl Account {
 }
 
 fn main() {
+    let arguments: Vec<_> = args().skip(1).collect();
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        [] => tell(),
+        ["right", schedule] => print(&[replay(schedule, right_order).to_string()]),
+        [schedule, ..] => print(&[replay(schedule, wrong_order).to_string()]),
+    }
+}
+
+fn tell() {
     let lock = Lock::new();
     let _transfer = lock.lock();
     let deposit = lock.lock_timeout(Duration::from_millis(20)); // `lock.lock()` would never end

@@ -43,6 +43,11 @@
 //!
 //! ## The trap
 //!
+//! The last release has two steps: it erases the owner and frees the lock. In the wrong order, the
+//! next owner comes in between the two, and its name is erased. When it takes the lock again, it
+//! does not know itself and sleeps for good. 2 of 97 schedules with two preemptions end so, and
+//! `cargo run --example ch02_rlock -- .10.100001` replays one.
+//!
 //! A lock that lets its holder in again lets it meet its own half-done work: `deposit` runs in the
 //! middle of `transfer`. So no `&mut` may be handed out at any level, only shared access.
 //!

@@ -64,9 +64,9 @@
 //!   wakes, finds no news, sleeps   0
 //! ```
 //!
-//! This is no bad luck: the asking thread has the lock from its notification to its wait, so it goes
-//! wrong under all 54 schedules. `cargo run --example ch03_condition -- 1` replays one. The queue
-//! knows better: the thread that asks was not in it when it notified.
+//! This is no bad luck: the asking thread has the lock from its notification to its wait, so it
+//! goes wrong under all 54 schedules. `cargo run --example ch03_condition -- 1` replays one. The
+//! queue knows better: the thread that asks was not in it when it notified.
 //!
 //! ## Elsewhere
 //!

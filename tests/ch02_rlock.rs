@@ -1,16 +1,26 @@
 //! Chapter 02: state (free, mine, another's; levels with and without a guard) × event, then races.
 
+// The example replays schedules under std's names. Outside of a replay they are what they were.
+extern crate self as std;
+extern crate std as real;
+
 mod support;
 #[path = "../examples/ch02_rlock.rs"]
-#[allow(dead_code, reason = "its wrong version is tested here, its main by the book's test")]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "its wrong version is tested here, its main by the book's test"
+)]
 mod wrong;
 
+use concurrent_explained::ch31_schedules::{Limits, explore, sync, thread, time};
 use concurrent_explained::{RLock, RLockGuard, RUnlockError};
+use real::*;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, mpsc};
-use std::thread::{self, JoinHandle, ThreadId};
+use std::thread::{JoinHandle, ThreadId};
 use std::time::{Duration, Instant};
 use support::{until, watchdog};
 
@@ -459,6 +469,18 @@ fn try_2_a_thread_that_is_not_the_owner_stays_outside() {
 #[test]
 fn a_small_rlock_believes_its_caller() {
     assert_eq!(watchdog("two threads come in", wrong::inside_after_a_foreign_unlock), 2);
+}
+
+#[test]
+fn the_next_owner_is_erased_if_the_lock_comes_free_first() {
+    watchdog("all schedules of two programs", || {
+        let report = explore(Limits::preemptions(2), wrong::wrong_order);
+        let shortest = report.failure().map(|failure| failure.schedule.as_str());
+        let found = (report.failures(), report.schedules, shortest);
+        assert_eq!(found, (2, 97, Some(".10.100001")));
+        let report = explore(Limits::preemptions(2), wrong::right_order);
+        assert!(report.is_complete && report.failures() == 0, "{report}");
+    });
 }
 
 #[test]
