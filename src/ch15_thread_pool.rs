@@ -339,10 +339,15 @@ impl Shared {
     }
 
     /// The life of worker `number`.
-    fn work(&self, number: usize) {
+    fn work(self: &Arc<Self>, number: usize) {
         // Before any foreign code: an initializer that shuts the pool down must not join its own
         // thread.
-        self.id.enter();
+        let shared = self.clone();
+        let prepare = move || {
+            NUMBER.set(number);
+            shared.initialize().is_ok()
+        };
+        self.id.enter_with(Arc::new(prepare));
         NUMBER.set(number);
         if let Err(cause) = self.initialize() {
             let broken = Error::Broken { cause: cause.into() };

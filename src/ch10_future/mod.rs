@@ -1,4 +1,97 @@
-//! HEADER
+//! # 10 · Future — one state machine, first the work, then the outcome
+//!
+//! | needs | [09](super::ch09_outcome) |
+//! | --- | --- |
+//! | reading time | 35 min, exercises not counted |
+//! | run it | `cargo run --example ch10_future` |
+//! | files | [example](../../../../examples/ch10_future.rs), [test](../../../../tests/ch10_future.rs), [the story](../../../../CHAPTERS.md) |
+//! | before, after | [09](../ch09_outcome/index.html), [11](../ch11_wait/index.html) |
+//!
+//! ## Why
+//!
+//! The receiver of chapter 08 can wait, and nothing else. It cannot change its mind: the work stays
+//! in the queue with all that it captured. It cannot ask whether the work has begun, wait for a
+//! while, or leave a note for the moment when the value is there. For all of that the two ends need
+//! one place that knows how far the work is.
+//!
+//! ## Steps
+//!
+//! 1. A closure in the queue and a channel for its answer. Fails because nobody owns the task in
+//!    between: cancelled, its data stays until a worker meets it. (In the example.)
+//! 2. One box with one mutex: `Pending(work)`, then `Running`, then `Finished(outcome)`, then
+//!    `Taken`. To begin is to take the work out, so it happens once; to cancel is to take it out and
+//!    drop it.
+//! 3. A callback must see the outcome before the reader moves it out, and runs without the lock. So
+//!    there is a stage between `Running` and `Finished`: `Completing`.
+//! 4. A callback completes the next promise, its callback the next: 100 000 links overflow the
+//!    stack. So what a callback completes comes after it, from a list (`later`).
+//! 5. What a thread does with the work differs: threads run it, processes send it away. So the work
+//!    and its [`Source`] are type parameters, and this file knows neither.
+//!
+//! ## Picture
+//!
+//! ```text
+//!          claim                complete                       result
+//! Pending(work) ──(1)─▶ Running ──(2)─▶ Completing ──(3)─▶ Finished ──(4)─▶ Taken
+//!   │     ▲                │                ▲ the callbacks
+//!   │     └── hand_back ───┘                │ run here
+//!   └───────────────────────────────────────┘ cancel, fail: (5) the work is dropped
+//!
+//!              │ start    complete    promise    cancel     callback   result
+//!              │                      dropped               added
+//! ─────────────┼──────────────────────────────────────────────────────────────
+//! Pending      │ Running  Finished    Abandoned  Cancelled  kept       waits
+//! Running      │ true     Finished    Abandoned  false      kept       waits
+//! Completing   │ false    given back  –          false *    kept       waits
+//! Finished     │ false    given back  –          false *    runs here  outcome
+//!                                                 * true if it is cancelled
+//! ```
+//!
+//! `state` is the machine, `slot` puts it under its mutex, `later` makes chains a loop; this file has
+//! the two ends, [`Promise`] and [`Future`].
+//!
+//! ## Promises
+//!
+//! - I1. The work is taken out once: it runs, or it is dropped unrun, never both. `cancel` drops it
+//!   on the spot, with all that it captured.
+//! - I2. Exactly one outcome: `Finished` is entered with it, and nothing replaces it.
+//! - I3. Callbacks added before completion have run when `result` returns. Each runs once, in order,
+//!   without the lock.
+//! - I4. A promise that is dropped completes with [`Error::Abandoned`].
+//! - I5. A failure that nobody looked at is reported when its future is dropped, once. A failure:
+//!   [`Error::is_failure`]; to look: `result`, `error`, a callback.
+//! - I6. A chain of promises, each completed or dropped by a callback of the one before, takes no
+//!   more stack when it is longer.
+//! - I7. The end of a task is told (`last`) when no foreign code of it is left to run, and before
+//!   anybody can see the outcome.
+//! - Not promised: which thread runs a callback (it is the one that completes or cancels, or the one
+//!   that adds it too late); that `cancel` stops work which has begun; a flat stack for a chain of
+//!   futures that callbacks cancel. A callback that waits for its own future hangs. To drop a future
+//!   neither cancels nor waits.
+//!
+//! ## The trap
+//!
+//! To publish the outcome first and run the callbacks then: the reader is gone before the callback
+//! that counts the results has counted this one. And a callback that is added in between joins a
+//! list that nobody reads again. Here the look that finds the list empty and the step to `Finished`
+//! are one critical section.
+//!
+//! ## Elsewhere
+//!
+//! - Python's `Future` has two cancelled states, and `wait` can hang on the first of them.
+//! - Java's `FutureTask` is this machine with integers for states and a lock-free stack of waiters.
+//! - std: `JoinHandle` is a future without cancel, limit and callback.
+//! - A Rust `async` future is polled by its reader; this one is completed by its worker. Chapter 28
+//!   makes one out of the other.
+//!
+//! ## Try
+//!
+//! 1. Predict: a callback is added while another callback of the same future runs. Who runs it, and
+//!    when?
+//! 2. Break: in `finish`, set `published` before the loop over the callbacks. Which promise falls,
+//!    and which tests say so?
+//! 3. Extend: write `map_ok`, a future of `f(&value)`, with one promise and one callback. Why can it
+//!    only borrow the value?
 
 // Part of concurrent-explained, MIT OR Apache-2.0.
 

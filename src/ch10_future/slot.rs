@@ -37,7 +37,7 @@ impl<'env, S: Source<W, T>, W, T> Slot<'env, S, W, T> {
     /// `Pending` → `Running`, for one caller only (I1): with the work it takes the duty to
     /// [`complete`](Slot::complete) or to [`hand_back`](Slot::hand_back).
     pub fn claim(&self) -> Option<W> {
-        self.lock().take_work(Stage::Running)
+        self.lock().take_work(Stage::Running) // (1)
     }
 
     /// `Running` → `Pending`: the claimer has not begun after all, and never will.
@@ -68,7 +68,7 @@ impl<'env, S: Source<W, T>, W, T> Slot<'env, S, W, T> {
     pub fn complete(&self, outcome: Result<T, Error>, last: &dyn Fn()) {
         let state = self.lock();
         if let Stage::Running = state.stage {
-            return self.finish(state, outcome, last);
+            return self.finish(state, outcome, last); // (I2)
         }
         drop(state);
         report("the drop of a result", catch(|| drop(outcome)));
@@ -84,6 +84,7 @@ impl<'env, S: Source<W, T>, W, T> Slot<'env, S, W, T> {
         let ending = Stage::Completing(Some(Box::new(error.clone())));
         let work = self.lock().take_work(ending);
         if let Some(work) = work {
+            // (5) Without the lock: what the work has captured is foreign.
             report("the drop of unrun work", catch(|| drop(work)));
             self.finish(self.lock(), Err(error), &|| ());
         }
@@ -99,6 +100,7 @@ impl<'env, S: Source<W, T>, W, T> Slot<'env, S, W, T> {
         // look that finds none and the step to `Finished` are one critical section, so none joins a
         // list that nobody reads again.
         while let Some(callbacks) = state.take_callbacks() {
+            // (2)
             state.stage = Stage::Completing(outcome.as_ref().err().cloned().map(Box::new));
             state.seen = true;
             drop(state);
@@ -114,9 +116,9 @@ impl<'env, S: Source<W, T>, W, T> Slot<'env, S, W, T> {
             self.discard(state, outcome);
             state = self.lock();
         } else {
-            state.stage = Stage::Finished(outcome);
+            state.stage = Stage::Finished(outcome); // (3)
         }
-        last();
+        last(); // (I7)
         state.published = true;
         let (sleepers, listeners) = (state.sleepers, state.listeners.take());
         drop(state);
@@ -215,7 +217,7 @@ impl<'env, S: Source<W, T>, W: Send, T: Send> Reading<'env, T> for Slot<'env, S,
 
     fn take_by(&self, deadline: Option<Instant>) -> Option<Result<T, Error>> {
         self.help_unless(deadline);
-        self.finished_by(deadline).take_outcome()
+        self.finished_by(deadline).take_outcome() // (4)
     }
 
     fn phase(&self) -> Phase {
