@@ -1,109 +1,111 @@
-//! Look at who holds the data of a cancelled task, and at the worker that waits for a task which
-//! only itself could run. First with a closure and a channel, then with a future.
+//! Look at who holds the data of a cancelled task: first with a closure and a channel, then with a
+//! future. Then at a chain of callbacks, and at the order in which everybody hears of an end.
 //!
 //! Expected output:
 //!
 //! ```text
 //! a closure and a channel
 //!   the caller has left:     the data has 2 owners
-//!   a worker of one waits:   no answer after 100 ms
 //! a future
 //!   the caller cancels:      the data has 1 owner
-//!   a worker of one waits:   6 * 7 = 42
-//!   a task panics:           panicked: division by zero
+//!   the work comes out once: Some("the work"), then None
+//!   handed back:             it can be cancelled again: true
 //!   a promise is dropped:    the promise was dropped without an outcome
-//!   callbacks hear of it:    first Ok(7), second Ok(7)
+//!   callbacks hear of it:    first Ok(7), second Ok(7), then the reader Ok(7)
+//!   a chain of 100000:       the last future has Ok(7)
 //!   too early for a result:  the future comes back as Future(Pending)
 //!   nobody reads a failure:  a task that nobody read, panicked: unheard
 //! ```
 
-use concurrent_explained::ch13_task::{Job, PoolId, task};
-use concurrent_explained::{Error, Queue, promise, set_failure_hook};
+use concurrent_explained::ch10_future::{Slot, Source};
+use concurrent_explained::{Error, Future, promise, set_failure_hook};
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
-use std::thread;
 use std::time::Duration;
 
-const WATCHDOG: Duration = Duration::from_millis(100);
-
-fn main() {
-    println!("a closure and a channel");
-    let queue = Arc::new(Queue::<Box<dyn FnOnce() + Send>>::unbounded());
-    let data = Arc::new("a large file");
-    let (sender, receiver) = channel();
-    let captured = data.clone();
-    queue.push(Box::new(move || _ = sender.send(captured.len()))).unwrap();
-    drop(receiver); // nobody wants the answer any more, but the queue does not know
-    println!("  the caller has left:     the data has {} owners", Arc::strong_count(&data));
-    drop(queue.pop());
-
+/// The smallest version: the work goes one way, the answer comes another. A cancellation has no
+/// place: the closure is in the queue, and nobody finds it there.
+fn closure_and_channel(data: &Arc<&'static str>) -> usize {
+    let (queue, jobs) = channel::<Box<dyn FnOnce() + Send>>();
     let (answer, answered) = channel();
-    let inside = queue.clone();
-    let outer = move || {
-        let (sender, receiver) = channel();
-        inside.push(Box::new(move || _ = sender.send(6 * 7))).unwrap();
-        answer.send(receiver.recv_timeout(WATCHDOG)).unwrap(); // without the watchdog: for ever
-    };
-    queue.push(Box::new(outer)).unwrap();
-    let worker = thread::spawn(move || queue.pops().for_each(|work| work()));
-    match answered.recv().unwrap() {
-        Ok(product) => println!("  a worker of one waits:   6 * 7 = {product}"),
-        Err(_) => println!("  a worker of one waits:   no answer after 100 ms"),
-    }
-    drop(worker); // it waits for a queue that nobody closes; the end of `main` ends it
-
-    println!("a future");
-    let queue = Arc::new(Queue::<Arc<dyn Job>>::unbounded());
-    let home = PoolId::new();
     let captured = data.clone();
-    let (job, future) = task(home, move || captured.len());
-    queue.push(job).unwrap();
-    assert!(future.cancel());
-    println!("  the caller cancels:      the data has {} owner", Arc::strong_count(&data));
+    queue.send(Box::new(move || _ = answer.send(captured.len()))).unwrap();
+    drop(answered); // the caller has left; the queue does not know
+    let owners = Arc::strong_count(data);
+    drop(jobs);
+    owners
+}
 
-    let inside = queue.clone();
-    let (job, outer) = task(home, move || {
-        let (job, inner) = task(home, || 6 * 7);
-        inside.push(job).unwrap();
-        inner.result() // nobody has started it: it runs right here
-    });
-    queue.push(job).unwrap();
-    let (job, panics) = task(home, || -> i32 { panic!("division by zero") });
-    queue.push(job).unwrap();
-    std::panic::set_hook(Box::new(|_| {})); // the panic is a value below; its message on stderr is noise
-    let worker = thread::spawn({
-        let queue = queue.clone();
-        move || {
-            home.enter();
-            queue.pops().for_each(|job| job.run(&|| ())); // the cancelled one is a no-op
-        }
-    });
-    println!("  a worker of one waits:   6 * 7 = {}", outer.result().unwrap().unwrap());
-    println!("  a task panics:           {}", panics.result().unwrap_err());
-    queue.close();
-    worker.join().unwrap();
+/// Work that is data: somebody else carries it out.
+struct Elsewhere;
+
+impl<W: Send> Source<W, usize> for Elsewhere {}
+
+fn tell() -> Result<String, std::fmt::Error> {
+    let mut story = String::new();
+    let data = Arc::new("a large file");
+    writeln!(story, "a closure and a channel")?;
+    let owners = closure_and_channel(&data);
+    writeln!(story, "  the caller has left:     the data has {owners} owners")?;
+
+    writeln!(story, "a future")?;
+    let slot = Arc::new(Slot::new(Elsewhere, data.clone())); // the queue's handle
+    let future = Future::new(slot.clone());
+    assert!(future.cancel());
+    let owners = Arc::strong_count(&data);
+    writeln!(story, "  the caller cancels:      the data has {owners} owner")?;
+
+    let slot = Arc::new(Slot::new(Elsewhere, "the work"));
+    let future = Future::new(slot.clone());
+    let (first, second) = (slot.claim(), slot.claim());
+    writeln!(story, "  the work comes out once: {first:?}, then {second:?}")?;
+    slot.hand_back("the work");
+    writeln!(story, "  handed back:             it can be cancelled again: {}", future.cancel())?;
 
     let (waiting, future) = promise::<i32>();
     drop(waiting);
-    println!("  a promise is dropped:    {}", future.result().unwrap_err());
+    writeln!(story, "  a promise is dropped:    {}", future.result().unwrap_err())?;
 
     let (waiting, future) = promise::<i32>();
     let heard = Arc::new(Mutex::new(Vec::new()));
     for name in ["first", "second"] {
         let heard = heard.clone();
-        future.add_done_callback(move |outcome| {
-            heard.lock().unwrap().push(format!("{name} {outcome:?}"))
-        });
+        let hear = move |outcome: &Result<i32, Error>| {
+            heard.lock().unwrap().push(format!("{name} {outcome:?}"));
+        };
+        future.add_done_callback(hear);
     }
     waiting.complete(Ok(7)).unwrap();
-    println!("  callbacks hear of it:    {}", heard.lock().unwrap().join(", "));
+    let read = future.result();
+    let heard = heard.lock().unwrap().join(", ");
+    writeln!(story, "  callbacks hear of it:    {heard}, then the reader {read:?}")?;
+
+    let (first, mut last) = promise::<i32>();
+    for _ in 0..100_000 {
+        let (next, future) = promise();
+        last.add_done_callback(move |outcome| _ = next.complete(outcome.clone()));
+        last = future;
+    }
+    first.complete(Ok(7)).unwrap();
+    writeln!(story, "  a chain of 100000:       the last future has {:?}", last.result())?;
 
     let (_waiting, future) = promise::<i32>();
     let future = future.result_timeout(Duration::ZERO).unwrap_err();
-    println!("  too early for a result:  the future comes back as {future:?}");
+    writeln!(story, "  too early for a result:  the future comes back as {future:?}")?;
 
-    set_failure_hook(|what, error| println!("  nobody reads a failure:  {what}, {error}"));
+    let told = Arc::new(Mutex::new(String::new()));
+    let hook = told.clone();
+    set_failure_hook(move |what, error| *hook.lock().unwrap() = format!("{what}, {error}"));
     let (waiting, future) = promise::<i32>();
     waiting.complete(Err(Error::Panicked { message: "unheard".into() })).unwrap();
     drop(future);
+    writeln!(story, "  nobody reads a failure:  {}", told.lock().unwrap())?;
+    Ok(story)
+}
+
+fn main() {
+    let story = tell().expect("a String takes any text");
+    let _ = io::stdout().write_all(story.as_bytes()); // a closed pipe is a reader who has left
 }

@@ -1,12 +1,12 @@
-//! A job that waits for the job behind it. Look at the first two lines: one thread each, the same
-//! program; then at the number of threads, and at what each way to end does to the same three tasks.
+//! Look at the number of threads: first all at once, then on demand. Then at what each way to end
+//! does to the same three tasks.
 //!
 //! Expected output:
 //!
 //! ```text
-//! Workers(1):    a job waits for the job behind it: in vain
-//! ThreadPool(1): ten tasks, each waits for the next: 10
-//! three tasks, one after another: 1 thread; three at once: 3 threads
+//! all at once: one task, 8 threads
+//! on demand:   three tasks one after another: 1 thread; three at once: 3 threads
+//! ten tasks on a pool of one, each waits for the next: 10
 //! a task panics: panicked: no such page; the next one on the same thread: 7
 //!                 running   queued      spawned later
 //! shutdown        Ok(1)     Ok(2)       ShutDown
@@ -14,22 +14,36 @@
 //! detach          Ok(1)     Ok(2)       ShutDown
 //! ```
 
-use concurrent_explained::{Error, ThreadPool, Workers};
+use concurrent_explained::ch13_task::{Job, PoolId, task};
+use concurrent_explained::ch14_backlog::Backlog;
+use concurrent_explained::{Error, ThreadPool};
 use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
 use std::sync::{Arc, Barrier};
-use std::thread;
-use std::time::Duration;
+use std::thread::{self, ThreadId};
 
-/// A job hands a second one to the same workers and waits for its answer, at most as long as this watchdog.
-fn a_job_that_waits_for_the_next(threads: usize) -> &'static str {
-    let workers = Arc::new(Workers::new(threads));
-    let inner = workers.clone();
-    let first =
-        workers.run(move || match inner.run(|| ()).recv_timeout(Duration::from_millis(100)) {
-            Ok(_) => "heard",
-            Err(_) => "in vain",
-        });
-    first.recv().unwrap()
+/// The smallest version: all threads at once, one end, and a backlog between. Returns how many
+/// threads one task has started.
+fn all_at_once(workers: usize) -> usize {
+    let (id, backlog) = (PoolId::new(), Backlog::<Arc<dyn Job>>::new(workers));
+    thread::scope(|scope| {
+        let worker = |me| {
+            let backlog = &backlog;
+            scope.spawn(move || {
+                id.enter();
+                while let Some(job) = backlog.next(me) {
+                    job.run(&|| ());
+                }
+            })
+        };
+        let threads: Vec<_> = (0..workers).map(worker).collect();
+        let (job, future) = task(id, || 6 * 7);
+        assert!(backlog.push(job).is_ok());
+        assert_eq!(future.result(), Ok(42));
+        backlog.close();
+        threads.len()
+    })
 }
 
 fn chain(pool: &Arc<ThreadPool>, length: u32) -> u32 {
@@ -40,7 +54,7 @@ fn chain(pool: &Arc<ThreadPool>, length: u32) -> u32 {
     1 + pool.spawn(move || chain(&inner, length - 1)).result().unwrap()
 }
 
-fn threads(ids: impl IntoIterator<Item = thread::ThreadId>) -> String {
+fn threads(ids: impl IntoIterator<Item = ThreadId>) -> String {
     match ids.into_iter().collect::<HashSet<_>>().len() {
         1 => "1 thread".into(),
         n => format!("{n} threads"),
@@ -51,15 +65,9 @@ fn show(outcome: Result<i32, Error>) -> String {
     outcome.map_or_else(|error| format!("{error:?}"), |value| format!("Ok({value})"))
 }
 
-fn main() -> Result<(), Error> {
-    println!(
-        "Workers(1):    a job waits for the job behind it: {}",
-        a_job_that_waits_for_the_next(1)
-    );
-    println!(
-        "ThreadPool(1): ten tasks, each waits for the next: {}",
-        chain(&Arc::new(ThreadPool::new(1)), 10)
-    );
+fn tell() -> Result<String, std::fmt::Error> {
+    let mut story = String::new();
+    writeln!(story, "all at once: one task, {} threads", all_at_once(8))?;
 
     let (pool, meeting) = (ThreadPool::new(8), Arc::new(Barrier::new(3)));
     let id = || thread::current().id();
@@ -67,21 +75,19 @@ fn main() -> Result<(), Error> {
     let meet = |meeting: Arc<Barrier>| pool.spawn(move || (meeting.wait(), id()).1);
     let at_once: Vec<_> = (0..3).map(|_| meet(meeting.clone())).collect();
     let at_once = at_once.into_iter().map(|task| task.result().unwrap());
-    println!(
-        "three tasks, one after another: {}; three at once: {}",
-        threads(in_turn),
-        threads(at_once)
-    );
+    let (in_turn, at_once) = (threads(in_turn), threads(at_once));
+    write!(story, "on demand:   three tasks one after another: {in_turn}; ")?;
+    writeln!(story, "three at once: {at_once}")?;
 
+    let ten = chain(&Arc::new(ThreadPool::new(1)), 10);
+    writeln!(story, "ten tasks on a pool of one, each waits for the next: {ten}")?;
     std::panic::set_hook(Box::new(|_| ())); // the panic below is meant
     let pool = ThreadPool::new(1);
     let lost = pool.spawn(|| -> i32 { panic!("no such page") }).result().unwrap_err();
-    println!(
-        "a task panics: {lost}; the next one on the same thread: {}",
-        pool.spawn(|| 7).result()?
-    );
+    let next = pool.spawn(|| 7).result().unwrap();
+    writeln!(story, "a task panics: {lost}; the next one on the same thread: {next}")?;
 
-    println!("{:<16}{:<10}{:<12}spawned later", "", "running", "queued");
+    writeln!(story, "{:<16}{:<10}{:<12}spawned later", "", "running", "queued")?;
     type End = fn(&ThreadPool);
     let ends: [(&str, End); 3] = [
         ("shutdown", ThreadPool::shutdown),
@@ -99,8 +105,13 @@ fn main() -> Result<(), Error> {
         let queued = pool.spawn(|| 2);
         gate.wait();
         let running = show(running.result());
-        let later = pool.spawn(|| 3).result();
-        println!("{name:<16}{running:<10}{:<12}{}", show(queued.result()), show(later));
+        let later = pool.spawn(|| 3).result().unwrap_err();
+        writeln!(story, "{name:<16}{running:<10}{:<12}{later:?}", show(queued.result()))?;
     }
-    Ok(())
+    Ok(story)
+}
+
+fn main() {
+    let story = tell().expect("a String takes any text");
+    let _ = io::stdout().write_all(story.as_bytes()); // a closed pipe is a reader who has left
 }

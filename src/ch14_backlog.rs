@@ -27,8 +27,8 @@
 //! 4. A private shelf is a trap: its owner may wait for a job that lies on it. So others may take
 //!    from a shelf, the older half at a time.
 //! 5. A task that spawns a task pays the shared lock once more. So a worker's own job goes on its own
-//!    shelf. And what it has done itself while it waited is forgotten there: `fib(25)`, a task for
-//!    each call, takes 0.6 of the time and half of the memory.
+//!    shelf. And what it has done itself while it waited is forgotten there: the memory of `fib(25)`,
+//!    a task for each call, falls to three quarters.
 //! 6. Then a worker whose jobs make jobs never looks into the inbox again. So a shelf is worked off
 //!    in rounds, and each round ends at the inbox.
 //!

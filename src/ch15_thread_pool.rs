@@ -1,14 +1,28 @@
-//! # 15 · Thread pool — work and result in one box, and a worker that waits does the work itself
+//! # 15 · Thread pool — starting on demand, ending in order
 //!
-//! Needs: ch10.   Reading time: 15 min.
-//! Run it: cargo run --example ch15_thread_pool
+//! | needs | [09](super::ch09_outcome), [10](super::ch10_future), [13](super::ch13_task), [14](super::ch14_backlog) |
+//! | --- | --- |
+//! | reading time | 25 min, exercises not counted |
+//! | run it | `cargo run --example ch15_thread_pool` |
+//! | files | [example](../../../../examples/ch15_thread_pool.rs), [test](../../../../tests/ch15_thread_pool.rs), [the story](../../../../CHAPTERS.md) |
+//! | before, after | [14](../ch14_backlog/index.html), [16](../ch16_scope/index.html) |
 //!
 //! ## Why
 //!
-//! Workers give no answers, and a job that waits for another job can wait for ever: with one worker,
-//! the job it waits for stands behind it in the queue. Python documents that program as a hang. Here
-//! each job is a task of chapter 10, work and result in one box. A worker that waits for a task can
-//! see that nobody has begun it, and does it.
+//! The twenty lines of chapter 13 start all their threads at once, needed or not, and know one end:
+//! run everything, then stop. A program that was told to stop wants to cancel what is queued. One
+//! that panics must not run a thousand more tasks first. And a thread that cannot be started, or an
+//! initializer that fails, must not leave a future that nobody completes.
+//!
+//! ## Steps
+//!
+//! 1. The twenty-line pool, its queue a [`Backlog`]. Starts eight threads for one task.
+//! 2. A thread is started when there are more tasks under way than threads. Fails if a worker counts
+//!    as free too early: a callback of its task blocks, and the next task gets no thread.
+//! 3. So a worker says itself that it is free: when no foreign code of its task can run any more,
+//!    and before anybody can see the outcome.
+//! 4. Several ends, and several at once: a reason that stays, a backlog that accepts nothing more,
+//!    then what is in it, then the threads. In this order (I1).
 //!
 //! ## Picture
 //!
@@ -33,39 +47,30 @@
 //!   broken          │ Broken     ends     no           Broken      –
 //! ```
 //!
-//! The room `backlog` is the part in the middle: where jobs wait for a worker and workers for a job.
-//!
 //! ## Promises
 //!
-//! - I1: every future ends: its work runs once, or it fails with `Cancelled`, `ShutDown`, `Broken`.
-//! - I2: never more workers than the maximum. One more is started only when each of those there are
-//!   has something to do; whoever has heard of the end of a task finds its worker idle.
-//! - I3: a worker outlives what it runs: tasks that panic, callbacks, drops of results.
-//! - I4: a worker never sleeps beside the task it waits for: if nobody has begun it, it does.
-//! - I5: only workers of this pool run its work; a thread from outside that waits does not help.
-//! - I6: when `shutdown` returns, except on a worker, every thread has ended. Each caller waits.
-//! - I7: broken beats shut down: it has the cause.
-//!
-//! What can still hang, or surprise:
-//!
-//! - Two pools in a ring: a worker of A waits for a task of B, which waits for a task that only the
-//!   sleeping worker of A could run. Inside one pool there is no such ring.
-//! - A wait with a deadline does not help: the work could take longer than the deadline.
-//! - Hold no lock over a wait: the task that runs on top of it may want the same lock.
-//! - Tasks that wait for something else than a task (an event, a queue) occupy their worker.
-//! - Jobs are started oldest first, each by one worker; several workers may pass one another.
-//! - 128 tasks deep in one another, the next goes on with a fresh stack: a thread without the
-//!   worker's name and its thread-locals. The worker sleeps meanwhile.
-//! - A static is never dropped, and a detached pool is not waited for: what they have not run when
-//!   `main` returns is lost.
+//! - I1. Every future ends: its work runs once, or it fails with `Cancelled`, `ShutDown`, `Broken`.
+//! - I2. Never more workers than the maximum. One more is started only when each of those there are
+//!   has something to do; a thread that has heard of the end of a task finds its worker free, and a
+//!   worker in foreign code of its task is not.
+//! - I3. A worker outlives what it runs: tasks that panic, callbacks, drops of results.
+//! - I4. A worker never sleeps beside the task it waits for: if nobody has begun it, it does.
+//! - I5. Only workers of this pool run its work; a thread from outside that waits does not help. A
+//!   fresh stack of a deep nested wait has the worker's name, and the initializer has run there.
+//! - I6. When `shutdown` returns, except on a worker, every thread has ended. Each caller waits.
+//! - I7. Broken beats shut down: it has the cause.
+//! - Not promised: an end for two pools in a ring, where a worker of A waits for a task of B, which
+//!   waits for a task that only the sleeping worker of A could run. Help in a wait with a limit.
+//!   A free worker for a task that waits for something else than a task (an event, a queue). An
+//!   order among several workers. What a static or detached pool has not run when `main` returns.
 //!
 //! ## The trap
 //!
 //! To count idle workers by counting finished tasks. The two are equal until a task is finished by
 //! somebody else: cancelled in the queue, or run by the worker that waited for it. From then on the
 //! counter sees idle workers where there are none, and the thread that should be started is not.
-//! CPython's process pool hung that way for five releases. Here a worker says itself when it is busy
-//! and when it is not, and says so before the news of its task is out.
+//! Here each entry of the backlog counts, whatever became of its work, until a worker has passed
+//! over it.
 //!
 //! ## Elsewhere
 //!
@@ -77,7 +82,8 @@
 //!
 //! 1. Predict: a pool of one, and a task that spawns two others and waits for the second. In which
 //!    order do the three begin? And if it waits with `result_timeout`?
-//! 2. Break: pass `None` instead of `idle_again` in `Shared::work`. Which test starts to fail?
+//! 2. Break: in `Shared::work`, take the task off `under_way` before `run`, and pass `&|| ()`. Which
+//!    tests go red?
 //! 3. Extend: write `both(&pool, f, g)`, which runs `g` on the pool and `f` on the calling thread,
 //!    and returns both values. Is it safe to call it on a worker of the same pool?
 
@@ -173,7 +179,7 @@ impl ThreadPool {
         Builder { workers, name: None, stack_size: None, initializer: None }
     }
 
-    /// (1) Queues `work` for the next free worker, or for the worker that waits for it.
+    /// Queues `work` for the next free worker, or for the worker that waits for it.
     ///
     /// Never waits for a worker. After a shutdown, in a broken pool, or if not even one thread can
     /// be started, the future has failed already and the work is dropped unrun.
@@ -199,6 +205,7 @@ impl ThreadPool {
         T: Send + 'static,
     {
         let (job, future) = task(self.shared.id, work);
+        // (1)
         if let Err((job, error)) = self.shared.accept(job) {
             job.fail(error);
         }
