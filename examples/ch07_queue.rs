@@ -1,14 +1,15 @@
 //! Four almost right queues, then the chapter's own. Look at the inequality: one condvar strands
-//! everybody exactly when 2 * capacity < pushers + poppers.
+//! threads exactly when 2 * capacity < pushers + poppers. Here every order of turns is tried.
 //!
 //! Expected output:
 //!
 //! ```text
 //! one condvar, notify_one after each push and each pop:
-//!   2 pushers, 1 popper,  capacity 1: all 3 threads sleep, and nobody is left to wake them
-//!   2 pushers, 1 popper,  capacity 2: all items arrive
-//!   3 pushers, 2 poppers, capacity 2: all 5 threads sleep, and nobody is left to wake them
-//!   3 pushers, 2 poppers, capacity 3: all items arrive
+//!   pushers 2, poppers 1, capacity 1: 2 * 1 <  2 + 1, 24 of  68 schedules hang
+//!   pushers 2, poppers 1, capacity 2: 2 * 2 >= 2 + 1,  0 of   8 schedules hang
+//!   pushers 1, poppers 2, capacity 1: 2 * 1 <  1 + 2,  6 of  41 schedules hang
+//!   pushers 1, poppers 2, capacity 2: 2 * 2 >= 1 + 2,  0 of  21 schedules hang
+//!   pushers 2, poppers 2, capacity 2: 2 * 2 >= 2 + 2,  0 of 252 schedules hang
 //! one condvar, notify_all:         8 poppers sleep, 1 item comes: 8 wake, 7 of them in vain
 //! two condvars, notify_one:        8 poppers sleep, 1 item comes: 1 wakes
 //! a call only if it was empty:     2 poppers sleep, 2 items come: 1 sleeps on beside an item
@@ -18,15 +19,22 @@
 //! `pop` gives 1: now `push(3)` gets through
 //! three poppers add up 1 to 100 from a queue of two: 5050
 //! ```
+//!
+//! `cargo run --example ch07_queue -- 0` replays how two pushers and one popper hang.
 
+extern crate self as std;
+extern crate std as real;
+pub use concurrent_explained::ch31_schedules::{sync, thread, time};
+pub use real::*;
+
+use concurrent_explained::ch31_schedules::{Limits, explore, replay};
+use concurrent_explained::{Queue, QueueError};
 use std::collections::VecDeque;
-use std::io::{self, Write};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Condvar, Mutex};
-use std::thread;
+use std::io::Write;
+use std::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use concurrent_explained::{Queue, QueueError};
+// --- the smallest queue, complete ----------------------------------------------------------------
 
 /// The smallest queue: everybody waits at one condvar. It hangs. With `notify_all` in both places
 /// it is right, and good enough for a few threads.
@@ -56,44 +64,29 @@ impl<T> SmallQueue<T> {
     }
 }
 
+/// Each pusher pushes 2 items, and the poppers share them. Nobody takes long or does anything else.
+fn two_items_each(pushers: usize, poppers: usize, capacity: usize) {
+    let queue = SmallQueue { items: Mutex::default(), changed: Condvar::new(), capacity };
+    let each = 2 * pushers / poppers;
+    thread::scope(|scope| {
+        for _ in 0..pushers {
+            scope.spawn(|| (0..2).for_each(|n| queue.push(n)));
+        }
+        for _ in 0..poppers {
+            scope.spawn(|| (0..each).for_each(|_| _ = queue.pop()));
+        }
+    });
+}
+
+/// The smallest case that hangs: 2 * 1 < 2 + 1.
+fn two_pushers_one_popper() {
+    two_items_each(2, 1, 1);
+}
+
+// --- what the next steps cost and lose -----------------------------------------------------------
+
 /// How long nothing must happen before this example says that nothing will.
 const QUIET: Duration = Duration::from_millis(100);
-
-/// Sends 6 000 items through a small queue. False if nothing moves for so long: all threads have
-/// fallen asleep on the way, and sleep until this program ends.
-fn items_arrive(pushers: usize, poppers: usize, capacity: usize, quiet: Duration) -> bool {
-    const ITEMS: usize = 6_000;
-    let queue = SmallQueue { items: Mutex::default(), changed: Condvar::new(), capacity };
-    let shared = Arc::new((queue, AtomicUsize::new(0)));
-    for _ in 0..pushers {
-        let shared = Arc::clone(&shared);
-        thread::spawn(move || (0..ITEMS / pushers).for_each(|n| shared.0.push(n)));
-    }
-    for _ in 0..poppers {
-        let shared = Arc::clone(&shared);
-        thread::spawn(move || {
-            for _ in 0..ITEMS / poppers {
-                shared.0.pop();
-                shared.1.fetch_add(1, Relaxed);
-            }
-        });
-    }
-    let popped = || shared.1.load(Relaxed);
-    count_until(|n, unchanged| n == ITEMS || unchanged > quiet, popped) == ITEMS
-}
-
-/// Counts until `enough`, which is told the count and for how long it has not changed.
-fn count_until(enough: impl Fn(usize, Duration) -> bool, count: impl Fn() -> usize) -> usize {
-    let (mut seen, mut since) = (count(), Instant::now());
-    while !enough(seen, since.elapsed()) {
-        thread::park_timeout(Duration::from_millis(1));
-        let now = count();
-        if now != seen {
-            (seen, since) = (now, Instant::now());
-        }
-    }
-    seen
-}
 
 /// Poppers that wait for one item each, and what there is to count.
 #[derive(Default)]
@@ -129,8 +122,14 @@ fn asleep_then(poppers: usize, push: impl FnOnce(&Sleepers)) -> (usize, usize) {
         }
         thread::park_timeout(QUIET); // counted, but perhaps still on the way to sleep
         push(&sleepers);
-        let wakes = || sleepers.state.lock().unwrap().wakes;
-        let wakes = count_until(|n, unchanged| n > 0 && unchanged > QUIET, wakes);
+        let (mut wakes, mut since) = (0, Instant::now());
+        while wakes == 0 || since.elapsed() < QUIET {
+            thread::park_timeout(Duration::from_millis(1));
+            let now = sleepers.state.lock().unwrap().wakes;
+            if now != wakes {
+                (wakes, since) = (now, Instant::now());
+            }
+        }
         let mut state = sleepers.state.lock().unwrap();
         let left = state.items;
         state.items += poppers; // only so that this example can end
@@ -178,18 +177,16 @@ fn hear_of_the_end(tell: fn(&Queue<Option<u32>>)) -> usize {
 
 fn tell(out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "one condvar, notify_one after each push and each pop:")?;
-    for (pushers, poppers, capacity) in [(2, 1, 1), (2, 1, 2), (3, 2, 2), (3, 2, 3)] {
-        let outcome = if 2 * capacity >= pushers + poppers {
-            assert!(items_arrive(pushers, poppers, capacity, 100 * QUIET));
-            "all items arrive".to_owned()
-        } else {
-            // Which waiter `notify_one` wakes is up to the system: try until it is the wrong one.
-            while items_arrive(pushers, poppers, capacity, QUIET) {}
-            let all = pushers + poppers;
-            format!("all {all} threads sleep, and nobody is left to wake them")
-        };
-        let poppers = ["", "1 popper, ", "2 poppers,"][poppers];
-        writeln!(out, "  {pushers} pushers, {poppers} capacity {capacity}: {outcome}")?;
+    for (pushers, poppers, capacity) in [(2, 1, 1), (2, 1, 2), (1, 2, 1), (1, 2, 2), (2, 2, 2)] {
+        // Tried out: which thread goes on when one has to wait, and which waiter is woken.
+        let limits = Limits { stuck: usize::MAX, ..Limits::preemptions(0) };
+        let report = explore(limits, move || two_items_each(pushers, poppers, capacity));
+        assert!(report.is_complete);
+        let (hang, all) = (report.failures(), report.schedules);
+        let sign = if 2 * capacity < pushers + poppers { "< " } else { ">=" };
+        write!(out, "  pushers {pushers}, poppers {poppers}, capacity {capacity}: ")?;
+        write!(out, "2 * {capacity} {sign} {pushers} + {poppers}, ")?;
+        writeln!(out, "{hang:2} of {all:3} schedules hang")?;
     }
 
     let (wakes, _) = asleep_then(8, one_item(Condvar::notify_all));
@@ -232,5 +229,9 @@ fn tell(out: &mut impl Write) -> io::Result<()> {
 }
 
 fn main() {
-    let _ = tell(&mut io::stdout().lock()); // a reader that has closed its end has read enough
+    // A reader that has closed its end has read enough: no error.
+    let _ = match env::args().nth(1) {
+        Some(schedule) => writeln!(io::stdout(), "{}", replay(&schedule, two_pushers_one_popper)),
+        None => tell(&mut io::stdout().lock()),
+    };
 }
