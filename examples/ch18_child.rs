@@ -12,7 +12,7 @@
 //!
 //! and what this pool cannot do:
 //!   a line break     the call is refused: it is not one line         (chapter 19)
-//!   a stray print    square 2 -> counting, and then square 3 -> 4    (chapter 21)
+//!   a stray print    count 2 -> counting, and then square 3 -> 4     (chapter 21)
 //!   a panic          costs the process: exit status: 101             (chapter 22)
 //!   a thousand tiny calls take more than 5 times as long
 //!                    as one call of a thousand numbers: yes          (chapter 24)

@@ -254,7 +254,7 @@ impl Shared {
         Ok(Process { pid, input, output, last_words })
     }
 
-    /// Closes the pipes of a process, waits for its end, and tells of it. (6)
+    /// Closes the pipes of a process, waits for its end, and tells of it. (6) (I2)
     fn reap(&self, process: Process) -> Error {
         let Process { pid, input, output, last_words } = process;
         // Before the wait: the end of its input is what a living one ends for. (I5)

@@ -30,9 +30,9 @@
 //!      ▼  {"path":"a.txt","size":12,"urgent":true}
 //!      │
 //! wire!(struct Job { path, size, owner })      a worker of yesterday
-//!                             │   └ (1) a name that is missing reads as null:
-//!                             │         None if `owner` is an Option, else an error
-//!                             └ (2) `urgent` is a name it does not know: skipped
+//!                             └ (1) a name that is missing reads as null:
+//!                                   None if it is an Option, else an error
+//!       (2) `urgent` is a name that it does not know: skipped
 //! ```
 //!
 //! | Rust | JSON | |

@@ -1,4 +1,7 @@
 //! A string as JSON has it: in quotes, with its escapes.
+//!
+//! Most of a long text needs no escape, so both directions go by runs: look for the next character
+//! that may need one, copy all before it at once, deal with it, go on behind it.
 
 // Part of concurrent-explained, MIT OR Apache-2.0.
 
@@ -9,6 +12,7 @@ use std::iter::once;
 pub(super) fn quote(text: &str, out: &mut String) {
     out.push('"');
     let mut rest = text;
+    // Without the rest that has none of them: it is copied behind the loop.
     while let Some((run, special, after)) = split_run(rest) {
         out.push_str(run);
         match special {
@@ -17,7 +21,7 @@ pub(super) fn quote(text: &str, out: &mut String) {
             _ if special.is_control() || matches!(special, '\u{2028}' | '\u{2029}') => {
                 let _ = write!(out, "\\u{:04x}", u32::from(special)); // a `String` takes everything
             }
-            _ => out.push(special),
+            _ => out.push(special), // it only begins with the same byte as one that needs an escape
         }
         rest = after;
     }
@@ -30,30 +34,38 @@ pub(super) fn quote(text: &str, out: &mut String) {
 pub(super) fn unquote(line: &str) -> Option<(String, usize)> {
     let (mut rest, mut text) = (line.strip_prefix('"')?, String::new());
     loop {
+        // `None`: the line ends without the closing quote. (I3) What is copied is in the text
+        // already, so memory grows no faster than the line.
         let (run, special, after) = split_run(rest)?;
         text.push_str(run);
         rest = after;
         match special {
             '"' => return Some((text, line.len() - rest.len())),
             '\\' => rest = unescape(rest, &mut text)?,
-            '\0'..' ' => return None,
+            '\0'..' ' => return None, // JSON wants control characters escaped
             _ => text.push(special),
         }
     }
 }
 
-/// Appends the character of an escape, of which `rest` is what follows the backslash; the rest.
+/// Appends the character of an escape, of which `rest` is what follows the backslash; returns what
+/// follows the escape.
+///
+/// `\u` takes four digits, a number of 16 bits. A character beyond them is two such escapes, the
+/// halves of a surrogate pair.
 fn unescape<'t>(rest: &'t str, text: &mut String) -> Option<&'t str> {
     if let Some(which) = "\"\\/bfnrt".find(rest.chars().next()?) {
         text.push(char::from(b"\"\\/\x08\x0c\n\r\t"[which]));
         return Some(&rest[1..]);
     }
+    // `from_str_radix` takes a sign, JSON does not.
     let unit = |digits| u16::from_str_radix(digits, 16).ok().filter(|_| !digits.starts_with('+'));
     let first = unit(rest.get(..5)?.strip_prefix('u')?)?;
     let second = rest.get(5..11).and_then(|next| unit(next.strip_prefix("\\u")?));
     // Two units if the first is half of a pair; a half alone is no character.
     let char = char::decode_utf16(once(first).chain(second)).next()?.ok()?;
     text.push(char);
+    // Six bytes for each unit, less the backslash that is gone already.
     Some(&rest[6 * char.len_utf16() - 1..])
 }
 

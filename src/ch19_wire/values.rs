@@ -7,7 +7,8 @@ use super::{Decoded, Reader, Wire, entries, put, put_all, put_entry};
 use std::fmt::{Display, Write};
 
 // One row a type: its generics, its name, whether it can be `null`, how it is written, how it is
-// read.
+// read. A macro, since an `impl` without it is eight lines, of which two say something; closures in
+// its rows name their arguments, because a macro's own names cannot be seen from there.
 macro_rules! table {
     ($([$($generics:tt)*] $type:ty, $nullable:expr,
         |$value:ident, $out:ident| $encode:expr, |$input:ident| $decode:expr;)+) => {$(
@@ -25,14 +26,18 @@ macro_rules! table {
 }
 
 table! {
+    // So a task without an argument or a result is written as well.
     [] (), true, |_unit, out| out.push_str("null"),
         |input| input.word("null", |word| (word == "null").then_some(()));
     [] bool, false, |bool, out| show(out, bool),
         |input| input.word("true or false", |word| word.parse().ok());
     [] String, false, |text, out| quote(text, out), |input| input.string();
     [T: Wire] Vec<T>, false, |items, out| put_all(out, items), |input| input.items();
+    // Through `item`, so that a box in a box in a box is counted as depth: a line without a single
+    // bracket could use up the stack too. (I3)
     [T: Wire] Box<T>, T::NULLABLE, |v, out| T::encode(v, out), |input| input.item().map(Box::new);
-    // `Some` of what is `null` itself stands in brackets, or it would be read as `None`. (I1)
+    // `Some` of what is `null` itself stands in brackets, or it would be read as `None`. (I1) Only
+    // there: `Some(5)` is `5`, as a person would type it.
     [T: Wire] Option<T>, true,
         |option, out| match option {
             None => out.push_str("null"),
@@ -44,6 +49,8 @@ table! {
             false if T::NULLABLE => <(T,)>::decode(input).map(|(value,)| Some(value)),
             false => T::decode(input).map(Some),
         };
+    // An object with the one entry that it has. The key says what type comes next, so it is read
+    // first, and `here` remembers where it stood.
     [T: Wire, E: Wire] Result<T, E>, false,
         |result, out| {
             out.push('{');
@@ -66,6 +73,7 @@ table! {
         };
 }
 
+// Each type's own `parse` finds what is out of range, so 128 bits are exact and `u8` refuses 256.
 macro_rules! whole_numbers {
     ($($int:ty)+) => { table! { $([] $int, false, |int, out| show(out, int),
         |input| input.word(format_args!("a whole number from {} to {}", <$int>::MIN, <$int>::MAX),
@@ -74,6 +82,8 @@ macro_rules! whole_numbers {
 }
 whole_numbers! { u8 i8 u16 i16 u32 i32 u64 i64 u128 i128 usize isize }
 
+// `{:?}` writes the shortest text that reads back as the same float, and always a point or an
+// exponent: `1.0` is not `1`, so a reader of another language gets a float too.
 macro_rules! floats {
     ($($float:ty)+) => { table! { $([] $float, false,
         // JSON has no word for these three, so they are strings.
@@ -90,6 +100,8 @@ macro_rules! floats {
 }
 floats! { f32 f64 }
 
+// A bracket, each item after the comma it may need, a bracket. `item::<A>` is where the type says
+// what comes next.
 macro_rules! tuples {
     ($($($name:ident $index:tt)+;)+) => { table! { $([$($name: Wire),+] ($($name,)+), false,
         |tuple, out| { out.push('['); $(put(out, &tuple.$index);)+ out.push(']') },
@@ -103,13 +115,17 @@ macro_rules! tuples {
 tuples! { A 0; A 0 B 1; A 0 B 1 C 2; A 0 B 1 C 2 D 3; A 0 B 1 C 2 D 3 E 4; A 0 B 1 C 2 D 3 E 4 F 5;
 A 0 B 1 C 2 D 3 E 4 F 5 G 6; A 0 B 1 C 2 D 3 E 4 F 5 G 6 H 7; }
 
-/// Any JSON, read and forgotten.
+/// Any JSON, read and forgotten: the value of a name that is not known.
+///
+/// It is read as strictly as a value that is kept. A reader that only looks for the end of it would
+/// take what is not JSON for JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ignored;
 
 table! {
     [] Ignored, true, |_ignored, out| out.push_str("null"),
         |input| match input.rest().bytes().next() {
+            // A vector of nothing takes no memory. (I3)
             Some(b'[') => input.items::<Self, Vec<_>>().map(|_| Self),
             Some(b'{') => entries::<String>(input, |_, at| at.item().map(|Self| ())).map(|()| Self),
             Some(b'"') => input.string().map(|_| Self),
@@ -123,7 +139,11 @@ fn show(out: &mut String, value: impl Display) {
 }
 
 /// What JSON asks of a number beyond what Rust's `parse` does: no `+5`, `007`, `.5`, `5.`, `nan`.
+///
+/// It looks at the digits before the point, and that none is missing behind it; what follows an `e`
+/// is as strict in Rust as in JSON.
 fn is_number(word: &str) -> bool {
+    // A zero stands alone before the point, or `010` would be ten here and eight elsewhere.
     let whole = word.strip_prefix('-').unwrap_or(word).as_bytes();
     matches!(whole, [b'0'] | [b'0', b'.' | b'e' | b'E', ..] | [b'1'..=b'9', ..])
         && whole.windows(2).all(|pair| pair[0] != b'.' || pair[1].is_ascii_digit())
