@@ -56,7 +56,7 @@ impl SmallEvent {
     }
 }
 
-// --- the mistake: a Condvar wakes without a reason, so this one looks at the flag -----------------
+// --- the mistake: a Condvar wakes without a reason, so this one looks at the flag ----------------
 
 #[derive(Default)]
 struct FlagEvent {

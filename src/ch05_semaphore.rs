@@ -19,8 +19,8 @@
 //!    example. It is fair, because `release` hands its permit to the oldest waiter and leaves the
 //!    count alone, so that no newcomer finds it there.
 //! 2. Each request there is for one permit. If one thread wants 2 and the next wants 1, `notify`
-//!    cannot know whom one permit serves: a `Condition` knows who waits, not how much for. So this
-//!    file has a queue of its own, in which each waiter says what it wants.
+//!    cannot know whether one permit helps: a `Condition` knows its waiters, not what they want. So
+//!    this file has a queue of its own, in which each waiter says how many it wants.
 //! 3. Waiters give up, and a waiter that leaves may have been all that stopped the next (I3).
 //! 4. A permit is a guard, borrowed or owned: a panic cannot lose it.
 //!

@@ -122,7 +122,8 @@ struct State {
 type Outcome = Result<(), BarrierError>;
 
 /// A box that is filled once (I2). Its threads keep it as long as they need it, whatever the
-/// barrier does meanwhile. Its mutex is taken alone, or while that of the state is held; never around it.
+/// barrier does meanwhile. Its mutex is taken alone, or while that of the state is held; never the
+/// other way round.
 #[derive(Default)]
 struct Round {
     outcome: Mutex<Option<Outcome>>,
