@@ -99,8 +99,8 @@ fn main() -> io::Result<()> {
         ["be-the-worker", typed] => be_the_worker(typed),
         ["typist", typed] => return typist(typed),
         ["smallest"] => return smallest(io::stdin().lock(), io::stdout()),
-        ["referee"] => judge(vec![current_exe()?.display().to_string(), worker_mark(None)]),
-        ["referee", ..] => judge(arguments[1..].to_vec()),
+        ["referee"] => referee_says(vec![current_exe()?.display().to_string(), worker_mark(None)]),
+        ["referee", ..] => referee_says(arguments[1..].to_vec()),
         _ => "be-the-worker, or referee COMMAND ARGUMENTS\n".to_string(),
     };
     _ = io::stdout().write_all(said.as_bytes()); // nobody may be reading: that is no failure
@@ -160,8 +160,8 @@ fn answer(answers: &mut Lines<BufReader<ChildStdout>>, pid: &str) -> io::Result<
 }
 
 /// A referee plays against the worker that `words` start.
-fn judge(words: Vec<String>) -> String {
-    let played = referee::judge(|| {
+fn referee_says(words: Vec<String>) -> String {
+    let played = referee::play_all(|| {
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]);
         command

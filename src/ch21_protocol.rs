@@ -5,7 +5,7 @@
 //! | reading time | 15 min, exercises not counted |
 //! | run it | `cargo run --example ch21_protocol` |
 //! | files | [example](../../../../examples/ch21_protocol.rs), [test](../../../../tests/ch21_protocol.rs), [the story](../../../../CHAPTERS.md) |
-//! | before, after | [19](../ch19_wire/index.html), [22](../ch22_worker/index.html) |
+//! | before, after | [20](../ch20_records/index.html), [22](../ch22_worker/index.html) |
 //!
 //! ## Why
 //!

@@ -157,7 +157,7 @@ fn cases() -> Vec<(String, Vec<Move>)> {
 }
 
 /// Plays all cases against the worker that `command` starts.
-pub(crate) fn judge(command: impl Fn() -> Command) -> Vec<Played> {
+pub(crate) fn play_all(command: impl Fn() -> Command) -> Vec<Played> {
     let mut game: Option<Game> = None;
     let mut played = Vec::new();
     for (number, (name, moves)) in (1..).zip(cases()) {

@@ -1,4 +1,8 @@
 //! The pipes of a worker, between the thread that reads and the thread of the tasks.
+//!
+//! Two locks, and neither is held while the other is taken: `inbox` for what was read, `output` for
+//! what is written. A third one, std's for standard output, is taken by the thread of the tasks
+//! only, and always before `output`. The reading thread never takes it.
 
 // Part of concurrent-explained, MIT OR Apache-2.0.
 
@@ -30,9 +34,10 @@ pub(super) type Received = Result<String, (u64, ErrKind, &'static str)>;
 struct Inbox {
     /// What is not started, oldest first. A recall empties it.
     waiting: VecDeque<Received>,
-    /// No request will come: the input has ended.
+    /// No request will come: the input has ended, or cannot be read.
     has_ended: bool,
-    /// `ready` is written.
+    /// `ready` is written. Until then a recall must not be answered: the parent would meet a
+    /// reply before `ready`.
     is_ready: bool,
 }
 
@@ -45,12 +50,14 @@ pub(super) struct Link<W> {
     /// because a message must be one piece: it is caught if it panics, and the only other thread
     /// that waits for this lock is that of the same worker, which has the same to wait for.
     output: Mutex<(W, String)>,
+    /// What each message starts with.
     opening: String,
     /// It serves standard output, and the process ends when nobody reads that.
     is_process: bool,
 }
 
 impl<W: Write> Link<W> {
+    /// Nothing received, nothing written.
     pub(super) fn new(output: W, seal: Option<&str>, is_process: bool) -> Self {
         let (inbox, output) = (Mutex::default(), Mutex::new((output, String::new())));
         Link { inbox, news: Condvar::new(), output, opening: opening(seal), is_process }
@@ -59,6 +66,8 @@ impl<W: Write> Link<W> {
     /// The reading thread. It never prints, for a task may hold the locks of std (I8).
     pub(super) fn receive<R: BufRead>(&self, mut lines: Lines<R>, worked: Receiver<()>) {
         while let Ok(Some(incoming)) = lines.read() {
+            // A request that cannot be read waits like the others: its refusal must not overtake
+            // an answer that is due before it.
             match incoming {
                 Incoming::Message(line) if line.trim_ascii() == RECALL => self.give_back(),
                 Incoming::Message(line) => self.push(Ok(line.to_string())), // (1)
@@ -76,13 +85,16 @@ impl<W: Write> Link<W> {
         }
     }
 
+    /// Puts it behind what waits.
+    ///
     /// # Wakes
-    /// The thread of the tasks, if it may be waiting: the inbox was empty.
+    /// The thread of the tasks, if it may be waiting: the inbox was empty. It never waits while
+    /// there is something, so the second of two requests need not wake it.
     fn push(&self, received: Received) {
         let mut inbox = self.inbox.lock().unwrap();
         inbox.waiting.push_back(received);
         let was_empty = inbox.waiting.len() == 1;
-        drop(inbox);
+        drop(inbox); // the thread that is woken would wait for this lock at once
         if was_empty {
             self.news.notify_one();
         }
@@ -109,7 +121,7 @@ impl<W: Write> Link<W> {
     fn give_back(&self) {
         let mut inbox = self.inbox.lock().unwrap();
         let back = if inbox.is_ready { mem::take(&mut inbox.waiting) } else { VecDeque::new() };
-        drop(inbox);
+        drop(inbox); // a write may block, and the thread of the tasks must get on
         let id = |received: Received| match received {
             Ok(line) => Request::parse(&line).map(|request| request.id),
             Err((id, ..)) => Some(id),
@@ -132,7 +144,11 @@ impl<W: Write> Link<W> {
         }
     }
 
-    /// Writes a message in one piece.
+    /// Writes a message in one piece: one buffer, and one call of `write` while it fits into the
+    /// pipe.
+    ///
+    /// # Errors
+    /// If nobody reads any more. In a worker process that is the end.
     pub(super) fn say(&self, head: impl Display, json: &str) -> io::Result<()> {
         let mut output = self.output.lock().unwrap();
         let (output, line) = &mut *output;

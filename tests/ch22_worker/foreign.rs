@@ -10,7 +10,7 @@ use concurrent_explained::ch19_wire::from_line;
 use concurrent_explained::ch21_protocol::{ErrKind, Message, VERSION};
 
 use super::process::{About, Process, skipped};
-use crate::referee::{Played, judge, report};
+use crate::referee::{Played, play_all, report};
 use crate::support::process_watchdog as watchdog;
 
 /// Speaks to a worker in another language; `None` if its interpreter is not there.
@@ -77,7 +77,7 @@ fn a_worker_in_node() {
 /// The cases that a worker breaks, as the referee tells them.
 fn broken(command: impl Fn() -> Command + Send + 'static) -> Vec<Played> {
     watchdog("a referee", move || {
-        let played = judge(|| {
+        let played = play_all(|| {
             let mut command = command();
             command.stderr(Stdio::null());
             command
@@ -91,7 +91,7 @@ fn broken(command: impl Fn() -> Command + Send + 'static) -> Vec<Played> {
 fn keeps_all_rules(interpreter: &str, file: &str) {
     let script = format!("{}/examples/workers/{file}", env!("CARGO_MANIFEST_DIR"));
     if Command::new(interpreter).arg("--version").stdin(Stdio::null()).output().is_err() {
-        return skipped(&format!("there is no {interpreter} here, so {file} has not been judged"));
+        return skipped(&format!("there is no {interpreter} here, so {file} has met no referee"));
     }
     let interpreter = interpreter.to_string();
     let broken = broken(move || {
@@ -131,7 +131,7 @@ fn the_worker_of_this_chapter_keeps_all_rules() {
 #[test]
 fn the_referee_names_line_byte_and_rule() {
     if Command::new("sh").args(["-c", ":"]).status().is_err() {
-        return skipped("there is no sh here, so the referee has judged nobody");
+        return skipped("there is no sh here, so the referee has met nobody");
     }
     let answer = |ready: &str, reply: &str| {
         let body = r#"case $id/$task/$n in recall*) ;;
