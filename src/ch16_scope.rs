@@ -1,13 +1,27 @@
-//! # 16 · Scope — the closure shape that makes borrowing sound
+//! # 16 · Scope — a function that calls your closure cannot be skipped on the way out
 //!
-//! Needs: ch07, ch10.   Reading time: 10 min.
-//! Run it: cargo run --example ch16_scope
+//! | needs | [09](super::ch09_outcome), [10](super::ch10_future), [13](super::ch13_task), [14](super::ch14_backlog) |
+//! | --- | --- |
+//! | reading time | 13 min, exercises not counted |
+//! | run it | `cargo run --example ch16_scope` |
+//! | files | [example](../../../../examples/ch16_scope.rs), [test](../../../../tests/ch16_scope.rs), [the story](../../../../CHAPTERS.md) |
+//! | before, after | [15](../ch15_thread_pool/index.html), [17](../ch17_map/index.html) |
 //!
 //! ## Why
 //!
 //! The tasks of a thread pool must be `'static`: a pool cannot know when the data they would borrow
 //! goes away. So a pool sorts a copy, or an `Arc`, never the slice on the caller's stack. What is
 //! missing is a promise that every task has ended before that slice can be touched again.
+//!
+//! ## Steps
+//!
+//! 1. A guard that waits for the tasks in its `Drop`. Fails because a guard can be forgotten, and
+//!    the borrow ends without the wait (the trap). So a function calls the closure, and waits
+//!    before it returns.
+//! 2. `std::thread::scope` is such a function, with a thread for each task: some 40 µs each. So a
+//!    few threads are started once, and take tasks from the backlog of chapter 14.
+//! 3. When may they end? "The backlog is empty" fails: a task that runs may spawn the next one. So
+//!    the body and each task count as one under way, and at zero the backlog closes.
 //!
 //! ## Picture
 //!
@@ -16,7 +30,7 @@
 //!   scope(2, |pool| {            ──┐
 //!       pool.spawn(|| .. data ..)  │  body: here, beside two workers
 //!   })                           ──┤
-//!     (1) the body is over         │  (2) the last task ends: the queue closes
+//!     (1) the body is over         │  (2) nothing is under way: the backlog closes
 //!     (3) the workers have ended ──┘
 //!   data.push(..)                     borrowed no longer
 //!
@@ -31,12 +45,12 @@
 //!
 //! ## Promises
 //!
-//! - I1: when `scope` returns or unwinds, no task runs any more and none will, those included that
+//! - I1. When `scope` returns or unwinds, no task runs any more and none will, those included that
 //!   were spawned by tasks.
-//! - I2: while the body or a task is under way, what it spawns runs. (If the body panicked: no more.)
-//! - I3: a failure that nobody has read by the end of the scope panics there, after all tasks ended.
-//! - I4: a worker that waits for an unstarted task of its own scope runs it, as in a thread pool.
-//! - All workers are started at once, and end with the scope: about 40 µs each.
+//! - I2. While the body or a task is under way, what it spawns runs. (If the body panicked: no
+//!   more.)
+//! - I3. A failure that nobody has read by the end of the scope panics there, after all tasks ended.
+//! - I4. A worker that waits for an unstarted task of its own scope runs it, as in a thread pool.
 //! - Not promised: an end, if a task waits for news that only comes after the scope. And a ring of
 //!   waits stays one: a pool's worker in a scope whose task waits for that pool's only worker.
 //!
@@ -78,7 +92,7 @@
 //!     let data = vec![1, 2, 3];
 //!     concurrent_explained::scope(2, |pool| pool.spawn(|| data.len()))
 //! };
-//! future.result();
+//! let _ = future.result();
 //! ```
 //!
 //! and two tasks cannot share what one of them changes:
@@ -99,28 +113,30 @@
 //!
 //! ## Try
 //!
-//! 1. Predict: the body returns a future. Is it `done` when `scope` has returned, and always?
-//! 2. Break: let `under_way` start at zero. Which scope refuses its second task?
-//! 3. Extend: write `largest(items, workers)`, the largest of a borrowed slice, a task for each part.
+//! 1. Predict: the body returns a future. Is it done when `scope` has returned, and always?
+//! 2. Break: in `work`, count the job as over before it runs. Which tasks are refused?
+//! 3. Extend: write `largest(items, workers)`, the largest of a borrowed slice, a task for each
+//!    part.
 
-use super::ch07_queue::Queue;
-use super::ch09_outcome::{Error, catch, report};
+// Part of concurrent-explained, MIT OR Apache-2.0.
+
+use super::ch09_outcome::Error;
 use super::ch10_future::Future;
 use super::ch13_task::{Job, PoolId, task};
+use super::ch14_backlog::Backlog;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::{fmt, mem, thread};
 
-/// Runs `body` beside `workers` threads (at least one) whose tasks may borrow whatever outlives the
-/// call.
+/// Runs `body` beside `workers` threads whose tasks may borrow whatever outlives the call.
 ///
 /// # Blocks
 /// Until `body` and every task have ended, the tasks that tasks have spawned included.
 ///
 /// # Panics
 /// With `body`'s panic, after what was not started has been cancelled; or, at the end of it all, if
-/// a task panicked and nobody read its future; or, before `body`, if not even one thread can be
-/// started.
+/// a task failed and nobody read its future. And before `body`, if `workers` is 0, or if not even
+/// one thread can be started.
 ///
 /// # Examples
 /// ```
@@ -136,15 +152,24 @@ use std::{fmt, mem, thread};
 /// assert_eq!(lengths, Ok(3));
 /// assert_eq!(words, ["lock", "news", "end"]);
 /// ```
+#[track_caller]
 pub fn scope<'env, R>(workers: usize, body: impl FnOnce(&Scope<'env>) -> R) -> R {
-    let scope = Scope { shared: Arc::new(Shared::default()) };
+    assert!(workers > 0, "a scope needs at least one worker");
+    let shared = Shared {
+        backlog: Backlog::new(workers),
+        id: PoolId::new(),
+        under_way: AtomicUsize::new(1),
+        unread: Mutex::default(),
+    };
+    let scope = Scope { shared: Arc::new(shared) };
+    let shared = &*scope.shared;
     let value = thread::scope(|threads| {
         // First of all: whatever unwinds from here on, the workers that have started hear of the
-        // end. Else they would wait for ever, and `thread::scope` for them.
-        let mut over = BodyOver { shared: &scope.shared, cut_short: true };
-        for number in 0..workers.max(1) {
-            let started = thread::Builder::new().spawn_scoped(threads, || scope.shared.work());
-            if let Err(cause) = started {
+        // end. Else they would wait on, and `thread::scope` for them.
+        let mut over = BodyOver { shared, cut_short: true };
+        for number in 0..workers {
+            let work = move || shared.work(number);
+            if let Err(cause) = thread::Builder::new().spawn_scoped(threads, work) {
                 assert!(number > 0, "a scope could not start any worker: {cause}");
                 break; // those there are will get to it
             }
@@ -153,10 +178,10 @@ pub fn scope<'env, R>(workers: usize, body: impl FnOnce(&Scope<'env>) -> R) -> R
         over.cut_short = false;
         value
     }); // (3)
-    let unsettled = mem::take(&mut *scope.shared.unsettled.lock().unwrap());
+    let unread = mem::take(&mut *shared.unread.lock().unwrap());
     assert!(
-        unsettled.iter().all(|job| job.is_accounted_for()),
-        "a scoped task panicked, and nobody read its future" // I3
+        unread.iter().all(|job| job.is_accounted_for()),
+        "a scoped task failed, and nobody read its future" // (I3)
     );
     value
 }
@@ -168,13 +193,14 @@ pub struct Scope<'env> {
 }
 
 struct Shared<'env> {
-    jobs: Queue<Arc<dyn Job + 'env>>,
-    home: PoolId,
+    backlog: Backlog<Arc<dyn Job + 'env>>,
+    /// (I4) What makes a thread one of these workers.
+    id: PoolId,
     /// The body counts as one, each task that has been queued and not left the worker that took it
-    /// out as another. At zero nobody is left who could spawn, and the queue closes.
+    /// as another. At zero nobody is left who could spawn.
     under_way: AtomicUsize,
     /// Tasks whose failure nobody had read when their worker left them: perhaps somebody still will.
-    unsettled: Mutex<Vec<Arc<dyn Job + 'env>>>,
+    unread: Mutex<Vec<Arc<dyn Job + 'env>>>,
 }
 
 impl<'env> Scope<'env> {
@@ -202,46 +228,36 @@ impl<'env> Scope<'env> {
         F: FnOnce() -> T + Send + 'env,
         T: Send + 'env,
     {
-        let (job, future) = task(self.shared.home, work);
-        // I2: counted before it can be seen, so it cannot end before it began. A refused one stays
-        // counted: the queue is closed already, and the count has nothing left to say.
+        let (job, future) = task(self.shared.id, work);
+        // (I2) Counted before it can be seen, so it cannot end before it began. A refused one stays
+        // counted: the backlog is closed already, and the count has nothing left to say.
         self.shared.under_way.fetch_add(1, Ordering::Relaxed);
-        if let Err(refused) = self.shared.jobs.push(job) {
-            refused.item.fail(Error::ShutDown);
+        if let Err(refused) = self.shared.backlog.push(job) {
+            refused.fail(Error::ShutDown);
         }
         future
     }
 }
 
-impl Default for Shared<'_> {
-    fn default() -> Self {
-        Shared {
-            jobs: Queue::unbounded(),
-            home: PoolId::new(),
-            under_way: AtomicUsize::new(1),
-            unsettled: Mutex::default(),
-        }
-    }
-}
-
 impl Shared<'_> {
     /// The life of a worker.
-    fn work(&self) {
-        self.home.enter();
-        for job in &self.jobs {
-            report("the drop of a result", catch(|| job.run(&|| ())));
-            // Not ended counts too: a worker that waited for it may be in the middle of it.
+    fn work(&self, number: usize) {
+        self.id.enter();
+        while let Some(job) = self.backlog.next(number) {
+            job.run(&|| ());
+            // One that has not ended counts too: a worker that waited for it may be in the middle
+            // of it.
             if !job.is_accounted_for() {
-                self.unsettled.lock().unwrap().push(job);
+                self.unread.lock().unwrap().push(job);
             }
-            self.one_over(); // after the job: what it spawned is counted by then (I2)
+            self.one_is_over(); // after the job: what it spawned is counted by then (I2)
         }
     }
 
-    fn one_over(&self) {
-        // Release and acquire: whoever counts down to zero comes after all that the others did.
+    fn one_is_over(&self) {
+        // Release and acquire: the thread that counts to zero comes after all that the others did.
         if self.under_way.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.jobs.close(); // (2)
+            self.backlog.close(); // (2) the workers find nothing more, and end (I1)
         }
     }
 }
@@ -257,16 +273,19 @@ struct BodyOver<'a, 'env> {
 impl Drop for BodyOver<'_, '_> {
     fn drop(&mut self) {
         if self.cut_short {
-            for job in self.shared.jobs.close_now() {
+            self.shared.backlog.close();
+            for job in self.shared.backlog.drain() {
                 job.fail(Error::Cancelled);
             }
         }
-        self.shared.one_over();
+        self.shared.one_is_over();
     }
 }
 
+// Plumbing
+
 impl fmt::Debug for Scope<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scope").field("jobs", &self.shared.jobs).finish_non_exhaustive()
+        f.debug_struct("Scope").field("backlog", &self.shared.backlog).finish_non_exhaustive()
     }
 }

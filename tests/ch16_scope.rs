@@ -35,14 +35,16 @@ fn panic_of<T>(body: impl FnOnce() -> T) -> String {
     text.unwrap_or_else(|| (*payload.downcast_ref::<&str>().unwrap()).to_owned())
 }
 
-const UNREAD: &str = "a scoped task panicked, and nobody read its future";
+const UNREAD: &str = "a scoped task failed, and nobody read its future";
 
 #[test]
 fn a_scope_is_send_and_sync_and_its_debug_does_not_block() {
     fn send_and_sync<T: Send + Sync + Clone>(_: &T) {}
-    scope(1, |pool| {
-        send_and_sync(pool);
-        assert!(format!("{pool:?}").starts_with("Scope { jobs: Queue {"));
+    watchdog("an empty scope", || {
+        scope(1, |pool| {
+            send_and_sync(pool);
+            assert!(format!("{pool:?}").starts_with("Scope { backlog: Backlog {"));
+        });
     });
 }
 
@@ -80,8 +82,7 @@ fn results_come_by_future_in_the_body_and_after_the_scope() {
 }
 
 #[test]
-fn no_task_runs_once_the_scope_has_returned_not_even_a_grandchild() {
-    // I1, I2
+fn i1_no_task_runs_once_the_scope_has_returned_not_even_a_grandchild() {
     fn family<'env>(pool: &Scope<'env>, ran: &'env AtomicUsize, generations: u32) {
         let inner = pool.clone();
         drop(pool.spawn(move || {
@@ -104,8 +105,7 @@ fn no_task_runs_once_the_scope_has_returned_not_even_a_grandchild() {
 }
 
 #[test]
-fn the_body_keeps_the_scope_open_between_its_tasks() {
-    // I2, and `Try` 2: with a count that starts at zero, the end of the first task closes the queue.
+fn i2_the_body_keeps_the_scope_open_between_its_tasks() {
     watchdog("tasks one after another", || {
         scope(2, |pool| {
             for n in 0..100 {
@@ -116,8 +116,8 @@ fn the_body_keeps_the_scope_open_between_its_tasks() {
 }
 
 #[test]
-fn a_body_that_panics_cancels_what_has_not_started_and_its_panic_goes_on() {
-    // I1: the second row of the table.
+fn i1_a_body_that_panics_cancels_what_has_not_started_and_its_panic_goes_on() {
+    // the second row of the table.
     watchdog("a scope whose body panics", || {
         let (gate, ran) = (Queue::<()>::unbounded(), AtomicUsize::new(0));
         let cancelled = Mutex::new(Vec::new());
@@ -166,8 +166,8 @@ fn after_a_body_that_panicked_running_tasks_spawn_in_vain() {
 }
 
 #[test]
-fn a_failure_that_is_read_harms_nobody() {
-    // I3: the third row.
+fn i3_a_failure_that_is_read_harms_nobody() {
+    // the third row.
     watchdog("a task that panics", || {
         let read = scope(1, |pool| pool.spawn(|| -> () { quiet_panic("read") }).result());
         assert_eq!(read, Err(panicked("read")));
@@ -187,8 +187,8 @@ fn a_failure_that_is_read_harms_nobody() {
 }
 
 #[test]
-fn a_failure_nobody_read_panics_after_all_tasks_have_ended() {
-    // I3: the fourth row.
+fn i3_a_failure_nobody_read_panics_after_all_tasks_have_ended() {
+    // the fourth row.
     watchdog("a task that panics", || {
         let ran = AtomicUsize::new(0);
         let panic = panic_of(|| {
@@ -209,8 +209,8 @@ fn a_failure_nobody_read_panics_after_all_tasks_have_ended() {
 }
 
 #[test]
-fn a_failure_of_a_task_that_its_waiter_ran_counts_as_well() {
-    // I3: the job is taken from the queue while another worker is in the middle of it.
+fn i3_a_failure_of_a_task_that_its_waiter_ran_counts_as_well() {
+    // the job is taken from the queue while another worker is in the middle of it.
     watchdog("nested tasks that panic", || {
         for _ in 0..200 {
             let panic = panic_of(|| {
@@ -241,8 +241,8 @@ fn a_handle_that_outlives_its_scope_spawns_in_vain() {
 }
 
 #[test]
-fn a_thread_from_outside_spawns_against_the_end_and_every_future_ends() {
-    // I1: what was accepted has run when the scope returns, the rest is refused.
+fn i1_a_thread_from_outside_spawns_against_the_end_and_every_future_ends() {
+    // what was accepted has run when the scope returns, the rest is refused.
     watchdog("every future", || {
         for round in 0..300 {
             let (ran, there, handles) = (AtomicUsize::new(0), Barrier::new(2), Queue::unbounded());
@@ -291,10 +291,9 @@ fn a_scope_opened_while_a_panic_unwinds_runs_its_tasks_all_the_same() {
 }
 
 #[test]
-fn no_workers_are_one_worker() {
-    watchdog("the task of a scope without workers", || {
-        assert_eq!(scope(0, |pool| pool.spawn(|| 1).result()), Ok(1));
-    });
+fn zero_workers_are_a_panic_at_the_call_and_the_body_does_not_run() {
+    let panic = panic_of(|| scope(0, |_| unreachable!("the body")));
+    assert_eq!(panic, "a scope needs at least one worker");
 }
 
 #[test]
@@ -376,7 +375,7 @@ fn fib(pool: &Scope<'_>, n: u64) -> u64 {
 }
 
 #[test]
-fn waits_nest_to_any_depth_on_one_worker() {
+fn i4_waits_nest_to_any_depth_on_one_worker() {
     watchdog("nested tasks", || {
         let depths = scope(1, |pool| [10, 2_000].map(|depth| nested(pool, depth)));
         assert_eq!(depths, [10, 2_000]);
@@ -457,11 +456,10 @@ fn a_scope_makes_do_with_the_threads_it_gets_and_panics_without_any() {
 #[test]
 fn the_example_sorts_every_slice_in_place() {
     watchdog("the sorts", || {
-        let mut cases =
-            vec![vec![], vec![3], vec![7; 5_000], (0..9_000).rev().collect(), example::shuffled()];
+        let mut cases = vec![vec![], vec![3], vec![7; 5_000], (0..9_000).rev().collect()];
         cases.push(example::shuffled().into_iter().map(|n| n % 10).take(9_000).collect());
         for numbers in cases {
-            for workers in [1, 2, 3] {
+            for workers in [1, 3] {
                 let (mut sorted, mut numbers) = (numbers.clone(), numbers.clone());
                 sorted.sort_unstable();
                 let place = numbers.as_ptr();
@@ -485,10 +483,31 @@ fn try_1_a_future_that_leaves_its_scope_is_done() {
     });
 }
 
+// Try 2: the last task under way counts as over while it runs, the backlog closes, and what it
+// spawns is refused. Red: `i1_no_task_…` and `try_2_…`; in others the body or a sibling is still
+// under way when a task spawns.
+#[test]
+fn try_2_the_last_task_may_still_spawn() {
+    watchdog("a task that spawns when all others are over", || {
+        for _ in 0..100 {
+            let ran = AtomicUsize::new(0);
+            scope(1, |pool| {
+                let inner = pool.clone();
+                drop(pool.spawn(|| {
+                    let inner = inner;
+                    thread::yield_now(); // the body is over by now, as a rule
+                    drop(inner.spawn(|| ran.fetch_add(1, SeqCst)));
+                }));
+            });
+            assert_eq!(ran.into_inner(), 1);
+        }
+    });
+}
+
 #[test]
 fn try_3_the_largest_of_a_borrowed_slice() {
     fn largest<T: Ord + Sync>(items: &[T], workers: usize) -> Option<&T> {
-        let part = items.len().div_ceil(workers.max(1)).max(1);
+        let part = items.len().div_ceil(workers).max(1);
         scope(workers, |pool| {
             let parts: Vec<_> =
                 items.chunks(part).map(|part| pool.spawn(|| part.iter().max())).collect();
@@ -497,7 +516,7 @@ fn try_3_the_largest_of_a_borrowed_slice() {
     }
     watchdog("the largest", || {
         let numbers = example::shuffled();
-        for workers in [0, 1, 2, 5] {
+        for workers in [1, 2, 5] {
             assert_eq!(largest(&numbers, workers), Some(&99_999));
             assert_eq!(largest::<u32>(&[], workers), None);
         }
