@@ -85,7 +85,7 @@
 use std::any::TypeId;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher, Hash};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 // What `wire!` needs to find where it is called, beside what is below.
@@ -306,7 +306,7 @@ fn exact(word: &str) -> Option<Duration> {
     Some(Duration::new(seconds.parse().ok()?, nanos * 10_u32.pow(9 - places.len() as u32)))
 }
 
-fn put_path(out: &mut String, path: &PathBuf) {
+fn put_path(out: &mut String, path: &Path) {
     match path.to_str() {
         Some(text) => text.to_string().encode(out),
         None => put_all(out, path.as_os_str().as_encoded_bytes()),
