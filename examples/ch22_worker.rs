@@ -185,8 +185,8 @@ fn be_the_worker(typed: &str) -> String {
         command
     };
     let pool = ProcessPool::builder(Tasks::new().with("square", square));
-    let pool = pool.command(command).workers(1).start_limit(std::time::Duration::from_secs(600));
-    let pool = pool.build().expect("one worker is a pool");
+    let pool = pool.command(command).workers(1).start_timeout(std::time::Duration::from_secs(600));
+    let pool = pool.build();
     let calls: Vec<_> = [12, 13, 14].map(|n| (n, pool.submit(square, n))).into();
     let mut said = String::new();
     for (n, call) in calls {

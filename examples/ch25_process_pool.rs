@@ -74,7 +74,7 @@ fn main() -> Result<(), Error> {
     let stuck = if one_thread_is_stuck() { "stuck" } else { "not stuck" };
     println!("one thread at two pipes: {stuck} with 1 MiB in each direction");
 
-    let pool = ProcessPool::builder(tasks).workers(1).build()?;
+    let pool = ProcessPool::builder(tasks).workers(1).build();
     let futures: Vec<_> =
         (0..8).map(|n| pool.submit(echo, n.to_string().repeat(1 << 20))).collect();
     let echoed =
@@ -102,7 +102,7 @@ fn main() -> Result<(), Error> {
         println!("  `{}` of 13: {status}, and its last words: {}", death.task, death.stderr);
     }
 
-    let endless = pool.call_within::<(), ()>(Some(Duration::from_millis(100)), "forever", ());
+    let endless = pool.call_timeout::<(), ()>(Duration::from_millis(100), "forever", ());
     println!("without end: {}", endless.result().unwrap_err());
     println!(
         "one worker, and what it still does: square(14) = {}",

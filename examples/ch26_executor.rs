@@ -67,7 +67,7 @@ fn main() -> Result<(), Error> {
     tasks.serve_if_worker();
 
     let threads = ThreadPool::new(2);
-    let processes = ProcessPool::builder(tasks).workers(2).build()?;
+    let processes = ProcessPool::builder(tasks).workers(2).build();
     let (one, other) = (report(&threads)?, report(&processes)?);
     assert_eq!(one, other);
     let mut story = format!("on threads and on processes alike:\n{one}");

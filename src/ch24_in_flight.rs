@@ -129,7 +129,8 @@ pub struct InFlight<C> {
     ahead: usize,
     /// Since when the first call may be running; `None` while there is no call.
     since: Option<Instant>,
-    /// The call behind which the others were last called back, and when.
+    /// The call behind which the others were last called back, and when; `None` once all that were in
+    /// flight then have come back or are answered.
     recall: Option<(u64, Instant)>,
 }
 
@@ -215,7 +216,8 @@ impl<C> InFlight<C> {
     /// True if a request of so many bytes may be sent now. An idle worker may be sent any. (I3)
     pub fn has_room_for(&self, bytes: usize) -> bool {
         let fits = self.calls.len() < self.window && self.bytes + bytes <= PIPE_BYTES;
-        self.calls.is_empty() || fits
+        // What is sent behind a recall overtakes what comes back by it.
+        self.calls.is_empty() || fits && self.recall.is_none()
     }
 
     /// True if enough has been answered to make another write worth its system call.
@@ -279,11 +281,19 @@ impl<C> InFlight<C> {
         let sent = self.calls.remove(place).expect("the place of a call in flight");
         self.bytes -= sent.bytes;
         self.unwritten = self.unwritten.min(self.calls.len());
+        if self.calls.is_empty() {
+            self.recall = None;
+        }
         if place == 0 {
             // The worker begins the next one now, and not when that was sent.
             self.since = self.calls.front().map(|_| now);
         }
         sent.call
+    }
+
+    /// True if `id` is in flight.
+    pub fn has(&self, id: u64) -> bool {
+        self.calls.iter().any(|sent| sent.id == id)
     }
 
     /// Somebody wants `id` stopped. False if it is not in flight.
@@ -323,7 +333,6 @@ impl<C> InFlight<C> {
     /// A recall is about to be written. (3)
     pub fn recalled(&mut self, now: Instant) {
         self.recall = self.calls.front().map(|first| (first.id, now));
-        self.window = 1; // what is sent behind a recall does not come back by it
     }
 
     /// The worker has ended. (5)

@@ -179,7 +179,7 @@ fn answer(arguments: impl IntoIterator<Item = String>) -> Result<String, String>
     let progress = |count| meter.show(count);
     // The arms end by dropping their pool: when the line is printed, no worker is left. (I4)
     let sum = if options.is_empty() {
-        ProcessPool::new(tasks()).and_then(|pool| square_sum(&pool, n, progress))
+        square_sum(&ProcessPool::new(tasks()), n, progress)
     } else {
         square_sum(&ThreadPool::builder().build(), n, progress)
     };

@@ -36,6 +36,7 @@
 //! | 20 | [records](ch20_records) | [`wire!`](ch20_records::wire): values under names can grow |
 //! | 21 | [protocol](ch21_protocol) | the lines that parent and worker exchange |
 //! | 22 | [worker](ch22_worker) | [`Tasks`]: a process has no closures, so tasks have names |
+//! | 23 | [process](ch23_process) | [`Process`](ch23_process::Process): one worker process as a value |
 //! | 24 | [in_flight](ch24_in_flight) | [`InFlight`](ch24_in_flight::InFlight): what one worker has been sent, and who pays when it dies |
 //! | 25 | [process_pool](ch25_process_pool) | [`ProcessPool`]: pipes, the end of a file, and death as news |
 //! | **V** | **One interface** | |
@@ -71,6 +72,7 @@ pub mod ch19_wire;
 pub mod ch20_records;
 pub mod ch21_protocol;
 pub mod ch22_worker;
+pub mod ch23_process;
 pub mod ch24_in_flight;
 pub mod ch25_process_pool;
 

@@ -222,15 +222,18 @@ fn a_call_alone_is_never_called_back() {
 }
 
 #[test]
-fn nothing_is_sent_behind_a_recall() {
+fn nothing_is_sent_behind_a_recall_until_all_have_come_back_or_are_answered() {
     let now = Instant::now();
-    let mut books = books(&[7, 8], None, now);
+    let mut books = books(&[7, 8, 9], None, now);
     books.recalled(now);
+    books.answered(7, now + US).unwrap();
+    assert!(!books.has_room_for(1), "8 may still come back, and 10 would overtake it");
+    books.returned(9, now).unwrap();
     assert!(!books.has_room_for(1));
     books.returned(8, now).unwrap();
-    assert!(!books.has_room_for(1));
-    books.answered(7, now + SLOW).unwrap();
     assert!(books.has_room_for(1));
+    books.push(10, 1, None, 10, now);
+    assert!(books.returned(10, now).is_err(), "that recall is over");
 }
 
 #[test]

@@ -391,7 +391,7 @@ fn try_3_ranges_add_up_to_the_same_sum() {
         let builder = alone::arguments("worker")
             .into_iter()
             .fold(builder, |builder, argument| builder.arg(argument));
-        let processes = builder.build().unwrap();
+        let processes = builder.build();
         for length in [1, 7, 1000, 5000] {
             assert_eq!(sum_of_ranges(&threads, 1000, length), Ok(333_833_500));
             assert_eq!(sum_of_ranges(&processes, 1000, length), Ok(333_833_500));

@@ -70,7 +70,7 @@ fn builder(workers: usize) -> Builder {
 }
 
 fn pool(workers: usize) -> ProcessPool {
-    builder(workers).build().unwrap()
+    builder(workers).build()
 }
 
 /// A pool whose workers are this shell script, which starts in a millisecond.
@@ -385,7 +385,7 @@ fn a_thousand_workers_leave_no_descriptor_no_thread_no_zombie() {
         let workers = env::var("SURVIVAL_WORKERS").map_or(1000, |number| number.parse().unwrap());
         let before = count("fd");
         leaves_nothing(|| {
-            let pool = shell(2, ECHO).max_tasks_per_worker(1).build().unwrap();
+            let pool = shell(2, ECHO).max_tasks_per_worker(1).build();
             let futures: Vec<_> =
                 (0..workers).map(|n: u64| pool.call::<u64, u64>("echo", n)).collect();
             for (n, future) in (0..workers).zip(futures) {
@@ -407,7 +407,7 @@ fn a_hundred_pools_leave_nothing() {
     alone("a_hundred_pools_leave_nothing", || {
         leaves_nothing(|| {
             for n in 0..100 {
-                let pool = shell(2, ECHO).build().unwrap();
+                let pool = shell(2, ECHO).build();
                 let future = (n % 4 > 0).then(|| pool.call::<u64, u64>("echo", n));
                 match n % 3 {
                     0 => pool.shutdown(),
@@ -451,8 +451,7 @@ fn a_pool_whose_initializer_fails_leaves_nothing() {
                 shell.args(["-c", r#"printf '\0360 err failed_start "no network"\n'"#]);
                 shell
             };
-            let pool =
-                ProcessPool::builder(Tasks::new()).workers(3).command(failing).build().unwrap();
+            let pool = ProcessPool::builder(Tasks::new()).workers(3).command(failing).build();
             let futures: Vec<_> = (0..20).map(|n| pool.call::<u32, u32>("square", n)).collect();
             for future in futures {
                 let outcome = future.result();
@@ -549,7 +548,7 @@ fn holds_pipes() -> bool {
     let names = names.filter_map(|task| fs::read_to_string(task.path().join("comm")).ok());
     names
         .into_iter()
-        .any(|name| ["feeder", "reader", "echo"].iter().any(|role| name.starts_with(role)))
+        .any(|name| ["worker-", "stderr", "writer"].iter().any(|role| name.starts_with(role)))
 }
 
 // ---- Nobody is stuck at a pipe ----
@@ -609,11 +608,8 @@ fn sixty_four_megabytes_each_way_at_once() {
     // I3
     alone("sixty_four_megabytes_each_way_at_once", || {
         leaves_nothing(|| {
-            let pool = ProcessPool::builder(Tasks::new())
-                .workers(2)
-                .command(mirror_command)
-                .build()
-                .unwrap();
+            let pool =
+                ProcessPool::builder(Tasks::new()).workers(2).command(mirror_command).build();
             let sizes = [64 * MIB, 64 * MIB, 1, 0xFFFF, MIB, 5 * MIB];
             let futures = sizes.map(|size| pool.call::<_, Letters>("mirror", Letters(size)));
             for (size, future) in sizes.into_iter().zip(futures) {
@@ -687,9 +683,9 @@ fn a_worker_that_never_reads_is_stopped_in_every_way_a_pool_has() {
     alone("a_worker_that_never_reads_is_stopped_in_every_way_a_pool_has", || {
         let limit = Duration::from_millis(100);
         let large = || Letters(MIB);
-        let deaf = || shell(1, DEAF).grace(limit); // it does not hear the end either
+        let deaf = || shell(1, DEAF).exit_timeout(limit); // it does not hear the end either
         leaves_nothing(|| {
-            let pool = deaf().limit(limit).build().unwrap();
+            let pool = deaf().task_timeout(limit).build();
             let outcome = pool.call::<_, u64>("never", large()).result();
             assert_eq!(
                 outcome,
@@ -702,7 +698,7 @@ fn a_worker_that_never_reads_is_stopped_in_every_way_a_pool_has() {
             );
         });
         leaves_nothing(|| {
-            let pool = deaf().build().unwrap();
+            let pool = deaf().build();
             let (stuck, behind) =
                 (pool.call::<_, u64>("never", large()), pool.call::<_, u64>("never", large()));
             until("the first is given to the worker", || stuck.is_running());
@@ -712,7 +708,7 @@ fn a_worker_that_never_reads_is_stopped_in_every_way_a_pool_has() {
             assert_eq!(behind.result(), Err(Error::Cancelled));
         });
         leaves_nothing(|| {
-            let pool = deaf().build().unwrap();
+            let pool = deaf().build();
             let futures = [large(), large()].map(|large| pool.call::<_, u64>("never", large));
             until("the first is given to the worker", || futures[0].is_running());
             pool.kill();
@@ -898,8 +894,8 @@ fn soak(length: Duration) {
     let (seen, over) = (Arc::new(Seen::default()), AtomicBool::new(false));
     let (numbers, kills) = (AtomicU64::new(0), AtomicU64::new(0));
     leaves_nothing(|| {
-        let pool = builder(4).max_deaths(u32::MAX).limit(Duration::from_millis(200));
-        let pool = pool.max_tasks_per_worker(500).build().unwrap();
+        let pool = builder(4).max_deaths(u32::MAX).task_timeout(Duration::from_millis(200));
+        let pool = pool.max_tasks_per_worker(500).build();
         thread::scope(|scope| {
             let submitters = [1, 2].map(|submitter| {
                 let (pool, seen, file, numbers) = (&pool, &seen, &file, &numbers);
@@ -1035,8 +1031,7 @@ fn foreign(interpreter: &'static str, file: &'static str) {
         let pool = ProcessPool::builder(Tasks::new().with("square", square))
             .workers(2)
             .command(make)
-            .build()
-            .unwrap();
+            .build();
         let futures: Vec<_> = (0..300).map(|n| pool.submit(square, n)).collect();
         for (n, future) in (0..).zip(futures) {
             assert_eq!(future.result(), Ok(n * n), "{interpreter}");
@@ -1084,7 +1079,7 @@ fn every_tenth_task_ends_its_process() {
     // `max_deaths(5)` changes nothing, for there are answers between the deaths. Ten in a row are
     // one too many: the pool breaks at the tenth.
     alone("every_tenth_task_ends_its_process", || {
-        let pool = builder(1).max_deaths(5).build().unwrap();
+        let pool = builder(1).max_deaths(5).build();
         let futures: Vec<_> = (0..100).map(|n| pool.submit(risky, n)).collect();
         let pids: Vec<_> = futures.into_iter().filter_map(|future| future.result().ok()).collect();
         assert_eq!((pids.len(), pids.iter().collect::<HashSet<_>>().len()), (90, 10));

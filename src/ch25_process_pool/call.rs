@@ -1,61 +1,86 @@
-//! One call: what is asked of a worker, and the slot its answer appears in.
+//! One call: what is asked of a worker, and the future its answer appears in. The seam to chapter 10.
 
-use super::super::ch09_outcome::{Error, catch};
-use super::super::ch10_future::{Slot, Source};
-use super::super::ch19_wire::Decoded;
-use super::super::ch21_protocol::Request;
-use super::Shared;
-use super::seat::PIPEFUL;
-use std::mem;
-use std::sync::{Mutex, Weak};
+// Part of concurrent-explained, MIT OR Apache-2.0.
+
+use super::super::ch09_outcome::Error;
+use super::super::ch10_future::{Future, Slot, Source};
+use super::super::ch21_protocol::{ErrKind, Request};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 /// A call of any result type, as the pool sees it.
 pub(super) trait Call: Send + Sync {
+    /// Its place in the order of submission.
     fn id(&self) -> u64;
-    fn task(&self) -> String;
+    /// How long it may run.
     fn limit(&self) -> Option<Duration>;
-    /// How long the request is, in bytes.
+    /// How long its request is, in bytes.
     fn size(&self) -> usize;
-    /// Appends the request, as one line.
-    fn write_request(&self, lines: &mut String);
-    /// A worker is about to get it. False if it was cancelled.
-    fn claim(&self) -> bool;
-    /// The worker had not begun it.
-    fn hand_back(&self);
-    /// Ends a claimed call with the result as it came over the wire, or with an error.
-    fn settle(&self, outcome: Result<&str, Error>);
+    /// Takes the request out: a worker is about to get it. `None` if it was cancelled.
+    fn claim(&self) -> Option<Arc<String>>;
+    /// Puts the request back: no worker has begun it.
+    fn hand_back(&self, request: Arc<String>);
+    /// Reads what the worker has answered. Foreign code may do so.
+    fn read(&self, task: &str, answer: Result<&str, (ErrKind, String)>);
+    /// Ends a claimed call with what was read, or else with `error`. Its callbacks run here.
+    fn finish(&self, error: Option<Error>);
 }
 
-pub(super) type RemoteSlot<R> = Slot<'static, Remote<R>, String, R>;
-
-/// What stands behind the future of a call. The slot's work is the request, one line, ready to be
-/// written: the id, the task, the argument. A cancellation drops it.
-pub(super) struct Remote<R> {
-    pub(super) pool: Weak<Shared>,
-    pub(super) id: u64,
-    /// The request while a worker has it: it may have to be sent again.
-    pub(super) claimed: Mutex<String>,
-    pub(super) size: usize,
-    pub(super) limit: Option<Duration>,
-    /// Reads the result.
-    pub(super) read: fn(&str) -> Decoded<R>,
+/// What the pool does for a call that somebody waits for, or wants stopped.
+pub(super) trait Pool: Send + Sync {
+    /// Stops call `id`; false if it is over.
+    fn kill(self: Arc<Self>, id: u64) -> bool;
+    /// This thread is about to wait for call `id`. If it is the one that reads a worker's answers, and
+    /// the call is not over, another thread takes its place: it might wait for itself.
+    fn step_aside(self: Arc<Self>, id: u64);
 }
 
-impl<R: Send> Source<String, R> for Remote<R> {
+/// How a result is read: its type is known only where the call is made.
+pub(super) type Read<R> = fn(&str, Result<&str, (ErrKind, String)>) -> Result<R, Error>;
+
+/// What stands behind the future of a call. The work in its slot is the request: one line, ready to be
+/// written. Cancelled, it is dropped on the spot.
+struct Remote<R> {
+    pool: Weak<dyn Pool>,
+    id: u64,
+    limit: Option<Duration>,
+    size: usize,
+    read: Read<R>,
+    /// What was read, until the callbacks may see it.
+    outcome: Mutex<Option<Result<R, Error>>>,
+}
+
+type RemoteSlot<R> = Slot<'static, Remote<R>, Arc<String>, R>;
+
+/// A call and its future. `request` is the line that asks for it.
+pub(super) fn call<R: Send + 'static>(
+    pool: Weak<dyn Pool>,
+    id: u64,
+    limit: Option<Duration>,
+    request: String,
+    read: Read<R>,
+) -> (Arc<dyn Call>, Future<'static, R>) {
+    let (size, outcome) = (request.len(), Mutex::new(None));
+    let remote = Remote { pool, id, limit, size, read, outcome };
+    let call = Arc::new(Slot::new(remote, Arc::new(request)));
+    (call.clone(), Future::new(call))
+}
+
+impl<R: Send> Source<Arc<String>, R> for Remote<R> {
+    fn help(&self, _run: &(dyn Fn() + Sync)) {
+        if let Some(pool) = self.pool.upgrade() {
+            pool.step_aside(self.id);
+        }
+    }
+
     fn interrupt(&self) -> bool {
-        self.pool.upgrade().is_some_and(|pool| pool.kill_call(self.id))
+        self.pool.upgrade().is_some_and(|pool| pool.kill(self.id))
     }
 }
 
 impl<R: Send> Call for RemoteSlot<R> {
     fn id(&self) -> u64 {
         self.source.id
-    }
-
-    fn task(&self) -> String {
-        Request::parse(&self.source.claimed.lock().unwrap())
-            .map_or_else(String::new, |request| request.task.to_owned())
     }
 
     fn limit(&self) -> Option<Duration> {
@@ -66,31 +91,44 @@ impl<R: Send> Call for RemoteSlot<R> {
         self.source.size
     }
 
-    fn write_request(&self, lines: &mut String) {
-        lines.push_str(&self.source.claimed.lock().unwrap());
+    fn claim(&self) -> Option<Arc<String>> {
+        Slot::claim(self)
     }
 
-    fn claim(&self) -> bool {
-        let Some(request) = Slot::claim(self) else { return false };
-        *self.source.claimed.lock().unwrap() = request;
-        true
-    }
-
-    fn hand_back(&self) {
-        let request = mem::take(&mut *self.source.claimed.lock().unwrap());
+    fn hand_back(&self, request: Arc<String>) {
         Slot::hand_back(self, request);
     }
 
-    fn settle(&self, outcome: Result<&str, Error>) {
-        let Remote { read, size, claimed, .. } = &self.source;
-        let unreadable = |why| Error::Refused {
-            reason: format!("the result of `{}`: {why}", self.task()).into(),
-        };
-        let outcome = outcome
-            .and_then(|result| catch(|| read(result).map_err(unreadable)).and_then(|read| read));
-        if *size > PIPEFUL {
-            *claimed.lock().unwrap() = String::new(); // nobody sends it again, and the future may be read much later
-        }
+    fn read(&self, task: &str, answer: Result<&str, (ErrKind, String)>) {
+        let outcome = (self.source.read)(task, answer);
+        *self.source.outcome.lock().unwrap() = Some(outcome);
+    }
+
+    fn finish(&self, error: Option<Error>) {
+        let read = self.source.outcome.lock().unwrap().take();
+        let outcome = error.map(Err).or(read).unwrap_or(Err(Error::Abandoned));
         self.complete(outcome, &|| ());
+    }
+}
+
+/// A call that a worker has been sent.
+pub(super) struct Given {
+    pub(super) call: Arc<dyn Call>,
+    /// Kept until the answer, as it may have to be sent again.
+    pub(super) request: Arc<String>,
+    /// How much the worker had said before: its last words begin there.
+    pub(super) words: u64,
+}
+
+impl Given {
+    /// The name of its task, for a person.
+    pub(super) fn task(&self) -> &str {
+        Request::parse(&self.request).map_or("", |request| request.task)
+    }
+
+    /// It was not begun after all.
+    pub(super) fn hand_back(self) -> Arc<dyn Call> {
+        self.call.hand_back(self.request);
+        self.call
     }
 }

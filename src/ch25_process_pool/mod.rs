@@ -1,74 +1,91 @@
-//! # 25 · Process pool — pipes, the end of a file, and death as news
+//! # 25 · Process pool — death is news
 //!
-//! Needs: ch10, ch19, ch21, ch22.   Reading time: 30 min.
-//! Run it: cargo run --example ch25_process_pool
+//! | needs | [09](super::ch09_outcome), [10](super::ch10_future), [19](super::ch19_wire), [21](super::ch21_protocol), [22](super::ch22_worker), [23](super::ch23_process), [24](super::ch24_in_flight) |
+//! | --- | --- |
+//! | reading time | 75 min, exercises not counted |
+//! | run it | `cargo run --example ch25_process_pool` |
+//! | files | [example](../../../../examples/ch25_process_pool.rs), [test](../../../../tests/ch25_process_pool.rs), [the story](../../../../CHAPTERS.md) |
+//! | before, after | [24](../ch24_in_flight/index.html), [26](../ch26_executor/index.html) |
 //!
 //! ## Why
 //!
-//! A worker of chapter 22 answers whoever types to it. Somebody must start it, feed it faster than
-//! by hand, listen to what it says meanwhile, and notice when it says nothing any more: a task may
-//! panic, which is an answer, but it may also abort, run for ever, or be killed by the system, which
-//! is silence. Then one call has failed, and all others still want their results.
+//! The pool in the example of chapter 23 is a queue and some threads with a process each. It sends one
+//! call at a time, so a tiny task costs two switches between processes; a task without end occupies a
+//! worker for good; a call that is sent cannot be cancelled; and its threads wait, each for its own
+//! process, so none can decide for all. A pool has to know what each worker has in hand, and to decide
+//! at each piece of news what is to be done next.
+//!
+//! ## Steps
+//!
+//! 1. The news are few: a call is submitted, a worker is ready, answers, gives back, ends; a write has
+//!    ended; time has passed. Each is one method of `State`, under one lock, that waits for nothing.
+//! 2. After each, the same question: *what is to be done next?* `State::next_order` answers with one
+//!    order or none: start a process, write these lines, close that input, kill. It is pure, so it
+//!    needs no protocol of wake-ups between threads, and no thread that hands out work.
+//! 3. Whoever brings the news carries the orders out, outside of the lock, and asks until there is none.
+//! 4. One thread for each process: it starts it, waits at its output, and sees to its end.
+//! 5. Some things happen when nothing happens: a limit passes. One clock for the pool looks at the time,
+//!    and sleeps while there is nothing to look at.
 //!
 //! ## Picture
 //!
 //! ```text
-//!   submit ──► calls, oldest first                         Future
-//!                    │                                       ▲
-//!   seat             │ (1)                                   │ (3)
-//!   ┌────────────────┼───────────────────────────────────────┼───────────┐
-//!   │  keeper        ▼                                       │           │
-//!   │    │         feeder ──► flights: given, unanswered ──► reader  echo│
-//!   │    │           │        the first of them runs         ▲        ▲  │
-//!   │    │ (4)       │ (2) stdin                      stdout │ stderr │  │
-//!   │    │           ▼                                       │        │  │
-//!   │    └──► worker process: a loop over lines ─────────────┴────────┘  │
-//!   └────────────────────────────────────────────────────────────────────┘
+//!   submit ──► queue ─┐                                   Future
+//!                     │                                     ▲
+//!               ┌─────▼──────────────────────────┐          │ (3) tell
+//!               │ State: queue, workers, health  │          │
+//!               │   news in, next_order out      │◄─── thread of worker 1
+//!               └─────┬──────────────────────────┘       ▲ (2) stdout, to its end (4)
+//!      whoever asked  │                     ▲ (5)        │
+//!      carries it out │                   clock      ┌───┴────┐
+//!                     └── (1) write ──── stdin ─────►│ worker │
+//!                         start, close, kill         └────────┘
 //!
-//!   vacant ──► starting ──► serving ──► leaving ──► vacant     (4) all of it
-//!      a call      ready       nothing     exit        is the keeper's doing
-//!      waits                   to come
-//!
-//!   what happens to a worker  │ its first flight  │ those behind it
+//!   what happens to a worker  │ its first call    │ those behind it
 //!   ──────────────────────────┼───────────────────┼───────────────────────────
 //!   it answers                │ has its outcome   │ the next one runs
-//!   it ends, or talks nonsense│ `Error::Died`     │ back among the calls
-//!   the first overruns a limit│ `Error::TimedOut` │ back among the calls
-//!   the first is killed       │ `Error::Killed`   │ back among the calls
+//!   it ends, or talks nonsense│ `Error::Died`     │ back in the queue
+//!   the first overruns a limit│ `Error::TimedOut` │ back in the queue
+//!   the first is killed       │ `Error::Killed`   │ back in the queue
 //! ```
 //!
-//! A pool has as many seats as workers may run at once. The rooms of this chapter, in reading order:
-//! `state` and `seat` decide, without waiting for anything; `dispatch` tells whom it concerns;
-//! `keeper`, `feeder` and `reader` are the threads; `call` is one task under way, `builder` the beginning.
+//! The files, in reading order: `worker` is the record of one worker, `queue` the calls that wait,
+//! `health` when to give up, `state` all of these and the question; `shared` is the lock and the list of
+//! threads, `threads` their lives; `call` joins a call to its future, `settings` are numbers.
 //!
 //! ## Promises
 //!
-//! - I1: each call has one outcome, and at most one worker begins it. An answer is in the pipe before
-//!   the next task starts and answers come in order, so the first flight is the one that ran: it is
-//!   never sent again, and those behind it cannot have begun.
-//! - I2: a death costs the call that ran, and no other. A readable answer counts even if its worker is
+//! - I1. Each call has one outcome, and at most one worker begins it: the first unanswered one is never
+//!   sent again, and those behind it cannot have begun.
+//! - I2. A death costs the call that ran, and no other. A readable answer counts even if its worker is
 //!   dead by now.
-//! - I3: a full or silent pipe holds up its own thread only, and never under a lock.
-//! - I4: memory is what was submitted plus what was not read, however slow the workers are.
-//! - I5: a process that ends is reaped at once, its pipes are closed and its threads end; after
-//!   `shutdown` nothing is left. A grandchild that holds a pipe open delays that by no more than a
-//!   second per worker.
-//! - I6: a worker ends with its parent, however the parent ends: its input ends then.
-//! - I7: nothing waits for ever. After [`Builder::max_deaths`] deaths without an answer between them, or
-//!   three starts in a row that came to nothing, the pool is broken and every call says why.
-//! - I8: a limit is kept, at most 20 ms late, because the process is killed. So is [`Future::kill`].
-//! - Callbacks run on the threads of the pool. A slow one holds up the answers of its worker.
-//! - Not promised: that a task which failed had no effect. It may have died after its last line.
+//! - I3. A full or silent pipe holds up one thread, and never under a lock. Who submits never waits.
+//! - I4. Memory is what was submitted plus what was not read, however slow the workers are.
+//! - I5. A process that ends is reaped at once, its pipes are closed and its thread ends; after
+//!   `shutdown` nothing is left. A grandchild that holds a pipe open delays that by about a second; of
+//!   a worker that ended while it was idle, until the pool needs or ends it.
+//! - I6. A worker ends with its parent, however the parent ends: its input ends then.
+//! - I7. Nothing waits without end. After [`Builder::max_deaths`] deaths without an answer between them,
+//!   or three starts in a row that came to nothing while no worker is at work, the pool is broken and
+//!   every call says why. Workers that die at one moment count once.
+//! - I8. A limit is kept, at most 20 ms late, because the process is killed. So is [`Future::kill`].
+//! - A pool of n workers has n threads that read, n that pass on standard error, and one clock; beside
+//!   them a thread for each request over 32 KiB, for as long as it is written.
+//! - Callbacks run on the threads of the pool. A slow one holds up the answers of its worker; one that
+//!   waits for another call of the pool hands its worker to a new thread first.
+//! - Not promised: that a task which failed had no effect. It may have died after its last line. And
+//!   what a worker that is another program prints before it is ready is shown only if it never is.
 //!
 //! ## The trap
 //!
-//! **One thread at two pipes.** A pipe holds 64 KiB. The parent writes a request of 1 MiB; the worker
-//! reads the first half and begins to write an answer; nobody reads that, so the worker stands still
-//! and reads no more, so the parent stands still as well. The example shows it.
-//!
 //! **Death noticed by one sign.** The end of the output is the first sign, but a grandchild that
 //! inherited the pipe keeps it open. The exit status is the other, but somebody must ask for it, and
-//! answers may still be in the pipe. The keeper watches both, and reads to the end before it judges.
+//! answers may still be in the pipe. The thread reads to the end before it reaps; the clock looks for an
+//! exit without an end.
+//!
+//! **Sending to a busy worker.** If each `submit` tops up a busy worker, each write carries one request
+//! and costs a system call on both sides. Only the thread that reads a worker's answers sends it more,
+//! half a window at a time; while it does, the queue grows, and the next write is full.
 //!
 //! **Trying again.** A pool that repeats the task of a dead worker repeats whatever the task had done,
 //! and a task that kills its worker kills them all, one by one. Only the caller knows whether a task
@@ -77,112 +94,129 @@
 //! ## Elsewhere
 //!
 //! - Python: one dead worker breaks the `ProcessPoolExecutor` and fails all its futures.
-//! - Erlang: links and supervisors. Death arrives as a message, as here; the name of the chapter.
+//! - Erlang: links and supervisors. Death arrives as a message, as here.
 //! - GNU parallel, xargs: a process for each task, so a death is that task's exit status.
 //!
 //! ## Try
 //!
 //! 1. Predict: one worker, a hundred tasks, every tenth ends its process. How many results, how many
 //!    processes? And with `max_deaths(5)`, or with the deadly tasks one behind the other?
-//! 2. Break: in `serve`, start no `echo` and leave the worker's standard error a pipe. Which task hangs?
+//! 2. Break: in `see_to_the_end`, do not wait for the writer (`within(WRITER, …)`), and say that all was
+//!    written before the write. Which call is begun twice, or fails that was never begun?
 //! 3. Extend: write `persist(&pool, times, function, argument)`, which submits again after
 //!    [`Error::Died`]. Why does it take the argument as a `Clone`, and which errors must it not repeat?
 
-mod builder;
-mod call;
-mod dispatch;
-mod feeder;
-mod keeper;
-mod reader;
-mod seat;
-mod state;
+// Part of concurrent-explained, MIT OR Apache-2.0.
 
-pub use builder::Builder;
+mod call;
+mod health;
+mod queue;
+mod settings;
+mod shared;
+mod state;
+mod threads;
+mod worker;
 
 use super::ch09_outcome::{Error, catch};
-use super::ch10_future::{Future, Slot, promise};
-use super::ch13_task::PoolId;
-use super::ch19_wire::{Decoded, Wire, from_line, to_line};
-use super::ch21_protocol::{EACH, LIMIT, Request, is_task_name};
-use super::ch22_worker::Tasks;
-use call::Remote;
-use state::State;
+use super::ch10_future::{Future, promise};
+use super::ch19_wire::{Wire, to_line};
+use super::ch21_protocol::{EACH, ErrKind, Request, is_task_name};
+use super::ch22_worker::{Tasks, is_unserved_worker};
+use super::ch23_process::read_result;
+use settings::Settings;
+use shared::Shared;
+const NOT_SERVED: &str = "Begin `main` with `tasks.serve_if_worker();`.";
 use std::ffi::OsString;
 use std::fmt;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
+/// Each is a process: no machine gets this far.
+const MOST_WORKERS: usize = 1 << 16;
 /// The longest id, the spaces around the task's name, and the newline: the rest of a request, in bytes.
-const ID: usize = 23;
+const AROUND: usize = 23;
 
 /// Processes that run named tasks: started on demand, reused, replaced when they die.
-#[doc(alias = "ProcessPoolExecutor")]
+///
+/// Each is this same program, unless [`Builder::command`] says otherwise: its `main` begins with
+/// [`Tasks::serve_if_worker`], which does not come back in a worker.
+///
+/// # Examples
+/// ```no_run
+/// use concurrent_explained::{ProcessPool, Tasks};
+///
+/// fn square(n: u64) -> u64 {
+///     n * n
+/// }
+///
+/// let tasks = Tasks::new().with("square", square);
+/// tasks.serve_if_worker(); // first of all
+/// let pool = ProcessPool::new(tasks);
+/// assert_eq!(pool.submit(square, 12).result(), Ok(144));
+/// ```
+///
+/// What is the same for all tasks goes to each worker once, as an argument of its program:
+///
+/// ```no_run
+/// # use concurrent_explained::{ProcessPool, Tasks};
+/// use std::sync::OnceLock;
+///
+/// static DATABASE: OnceLock<String> = OnceLock::new();
+///
+/// let tasks = Tasks::new().initializer(|| {
+///     let name = std::env::args().nth(2).ok_or("no database was named")?;
+///     DATABASE.set(name).map_err(|_| "set twice".to_string())
+/// });
+/// tasks.serve_if_worker();
+/// let pool = ProcessPool::builder(tasks).arg("people.db").build();
+/// ```
+#[doc(alias("ProcessPoolExecutor", "pickle"))]
 pub struct ProcessPool {
     shared: Arc<Shared>,
     detached: AtomicBool,
 }
 
-struct Shared {
-    state: Mutex<State>,
-    /// Where the two threads of each seat sleep.
-    desks: Box<[Desk]>,
-    /// Whoever shuts down sleeps here, until the last keeper goes.
-    all_gone: Condvar,
-    home: PoolId,
-    tasks: Tasks,
-    last_id: AtomicU64,
-    command: Box<dyn Fn() -> Command + Send + Sync>,
-    arguments: Vec<OsString>,
-    seal: Option<String>,
-    limit: Option<Duration>,
-    start_limit: Duration,
-    grace: Duration,
-    most_tasks: usize,
-    deaths: u32,
-}
-
-#[derive(Default)]
-struct Desk {
-    feeder: Condvar,
-    keeper: Condvar,
-}
-
 impl ProcessPool {
-    /// A pool of as many workers as there are processors; each is this same program, started anew.
+    /// A pool of as many workers as there are processors. No process starts before the first call.
     ///
-    /// # Errors
+    /// # Panics
     /// As [`Builder::build`].
-    pub fn new(tasks: Tasks) -> Result<Self, Error> {
+    #[track_caller]
+    pub fn new(tasks: Tasks) -> Self {
         Self::builder(tasks).build()
     }
 
-    /// A pool with more to say.
+    /// Returns a builder, for a pool of another size, with limits, or with other workers.
     pub fn builder(tasks: Tasks) -> Builder {
-        Builder::new(tasks)
+        Builder { settings: Settings::new(tasks) }
     }
 
     /// Calls `function`, which `tasks` knows by name, in a worker.
     ///
-    /// Never blocks: the call waits in the pool until a worker is free. A closure that captures anything is refused at
-    /// compile time: only names and values travel.
+    /// Never blocks: the call waits in the pool until a worker is free. A closure that captures anything
+    /// is refused by the compiler: only names and values travel.
+    ///
+    /// # Errors
+    /// In the future: [`Error::Panicked`], [`Error::Died`], [`Error::TimedOut`], [`Error::Refused`] for
+    /// what cannot be called or read, [`Error::ShutDown`], [`Error::Broken`].
     pub fn submit<F, A, R>(&self, function: F, argument: A) -> Future<'static, R>
     where
         F: Fn(A) -> R + Send + Sync + 'static,
         A: Wire,
         R: Wire + Send + 'static,
     {
-        self.submit_within(self.shared.limit, function, argument)
+        self.named(self.shared.settings.task_timeout, function, argument)
     }
 
-    /// Like [`ProcessPool::submit`]; a task that runs longer than `limit` is killed, whatever the pool's own limit is
-    /// (`None`: it may run for ever).
-    pub fn submit_within<F, A, R>(
+    /// Like [`ProcessPool::submit`]; a task that runs longer than `limit` is killed, whatever the pool's
+    /// own limit is. [`Duration::MAX`] is no limit.
+    pub fn submit_timeout<F, A, R>(
         &self,
-        limit: Option<Duration>,
-        _function: F,
+        limit: Duration,
+        function: F,
         argument: A,
     ) -> Future<'static, R>
     where
@@ -190,8 +224,17 @@ impl ProcessPool {
         A: Wire,
         R: Wire + Send + 'static,
     {
+        self.named(Some(limit), function, argument)
+    }
+
+    fn named<F, A, R>(&self, limit: Option<Duration>, _: F, argument: A) -> Future<'static, R>
+    where
+        F: Fn(A) -> R + 'static,
+        A: Wire,
+        R: Wire + Send + 'static,
+    {
         match self.name_of::<F>() {
-            Ok(name) => self.send(limit, name, argument, from_line),
+            Ok(name) => self.send(limit, name, argument, read_result),
             Err(error) => failed(error),
         }
     }
@@ -199,11 +242,13 @@ impl ProcessPool {
     /// Calls `function` for each of `arguments` in one task: for work too small to be worth a task each.
     ///
     /// # Errors
-    /// A panic fails its own item. A death, or a limit that the items together overrun, fails the future; the name of the
-    /// task in it ends with [`EACH`]. A worker in another language refuses what it does not know.
+    /// A panic fails its own item. A death, or a limit that the items together overrun, fails the future;
+    /// the name of the task in it ends with [`EACH`]. A worker in another language refuses what it does
+    /// not know.
+    #[doc(alias = "chunksize")]
     pub fn submit_chunk<F, A, R>(
         &self,
-        _function: F,
+        _: F,
         arguments: Vec<A>,
     ) -> Future<'static, Vec<Result<R, Error>>>
     where
@@ -211,41 +256,52 @@ impl ProcessPool {
         A: Wire,
         R: Wire + Send + 'static,
     {
-        let read = |line: &str| {
+        let read = |task: &str, answer: Result<&str, (ErrKind, String)>| {
+            let items: Vec<Result<R, String>> = read_result(task, answer)?;
             let panicked = |message: String| Error::Panicked { message: message.into() };
-            let items: Vec<Result<R, String>> = from_line(line)?;
             Ok(items.into_iter().map(|item| item.map_err(panicked)).collect())
         };
         match self.name_of::<F>() {
-            Ok(name) => self.send(self.shared.limit, &format!("{name}{EACH}"), arguments, read),
+            Ok(name) => self.send(
+                self.shared.settings.task_timeout,
+                &format!("{name}{EACH}"),
+                arguments,
+                read,
+            ),
             Err(error) => failed(error),
         }
     }
 
-    /// Calls a task by its name: that of a worker in another language, perhaps. The types are the caller's word.
+    /// Calls a task by its name: that of a worker in another language, perhaps. Types are not checked
+    /// against the worker: an argument that it cannot read is [`Error::Refused`].
     pub fn call<A: Wire, R: Wire + Send + 'static>(
         &self,
         task: &str,
         argument: A,
     ) -> Future<'static, R> {
-        self.call_within(self.shared.limit, task, argument)
+        self.by_name(self.shared.settings.task_timeout, task, argument)
     }
 
-    /// [`ProcessPool::call`] with the limit of [`ProcessPool::submit_within`].
-    pub fn call_within<A, R>(
+    /// [`ProcessPool::call`] with the limit of [`ProcessPool::submit_timeout`].
+    pub fn call_timeout<A: Wire, R: Wire + Send + 'static>(
+        &self,
+        limit: Duration,
+        task: &str,
+        argument: A,
+    ) -> Future<'static, R> {
+        self.by_name(Some(limit), task, argument)
+    }
+
+    fn by_name<A: Wire, R: Wire + Send + 'static>(
         &self,
         limit: Option<Duration>,
         task: &str,
         argument: A,
-    ) -> Future<'static, R>
-    where
-        A: Wire,
-        R: Wire + Send + 'static,
-    {
+    ) -> Future<'static, R> {
         if !is_task_name(task) {
             return failed(refusal(format!("{task:?} cannot be the name of a task")));
         }
-        self.send(limit, task, argument, from_line)
+        self.send(limit, task, argument, read_result)
     }
 
     fn name_of<F: 'static>(&self) -> Result<&str, Error> {
@@ -257,36 +313,30 @@ impl ProcessPool {
         };
         let unknown =
             || refusal(format!("`{}` is not among the tasks", std::any::type_name::<F>()));
-        self.shared.tasks.name_of::<F>().ok_or_else(unknown)
+        self.shared.settings.tasks.name_of::<F>().ok_or_else(unknown)
     }
 
-    fn send<A, R>(
+    fn send<A: Wire, R: Send + 'static>(
         &self,
         limit: Option<Duration>,
         task: &str,
         argument: A,
-        read: fn(&str) -> Decoded<R>,
-    ) -> Future<'static, R>
-    where
-        A: Wire,
-        R: Send + 'static,
-    {
+        read: call::Read<R>,
+    ) -> Future<'static, R> {
         let argument = match catch(|| to_line(&argument)) {
             Ok(argument) => argument,
             Err(panic) => return failed(panic),
         };
-        let id = self.shared.last_id.fetch_add(1, Ordering::Relaxed) + 1;
-        let mut request = String::with_capacity(argument.len() + task.len() + ID);
+        let id = self.shared.last_id.fetch_add(1, Relaxed) + 1;
+        let mut request = String::with_capacity(argument.len() + task.len() + AROUND);
         Request { id, task, argument: &argument }.write(&mut request);
-        let (size, most) = (request.len(), self.shared.tasks.limit.unwrap_or(LIMIT));
+        let (size, most) = (request.len(), self.shared.settings.line_limit());
         if size > most {
             return failed(refusal(format!("a request of {size} bytes, over the limit of {most}")));
         }
         let pool = Arc::downgrade(&self.shared);
-        let remote = Remote { pool, id, claimed: Mutex::default(), size, limit, read };
-        let call = Arc::new(Slot::new(remote, request));
-        let future = Future::new(call.clone());
-        self.shared.submit(call);
+        let (call, future) = call::call(pool, id, limit, request, read);
+        threads::submit(&self.shared, call);
         future
     }
 }
@@ -295,52 +345,187 @@ impl ProcessPool {
     /// Accepts no further calls, waits until every call has its answer and every worker is gone. So does `Drop`.
     ///
     /// # Blocks
-    /// Every caller, until all is over. Called in a done callback on one of the pool's own threads it does not wait.
+    /// Every caller, until all is over. On a thread of the pool, in a done callback, it does not wait.
+    #[doc(alias = "join")]
     pub fn shutdown(&self) {
-        self.shared.close(None);
+        threads::close(&self.shared, Error::ShutDown, None);
         self.shared.join();
     }
 
-    /// Accepts no further calls, cancels those that no worker has begun, and waits for the rest. So does `Drop` in a panic.
+    /// Accepts no further calls, cancels those that no worker has begun, and waits for the rest. So does
+    /// `Drop` in a panic.
     ///
     /// # Blocks
     /// As [`ProcessPool::shutdown`].
+    #[doc(alias = "cancel_futures")]
     pub fn shutdown_now(&self) {
-        self.shared.close(Some(Error::Cancelled));
+        threads::close(&self.shared, Error::ShutDown, Some(Error::Cancelled));
         self.shared.join();
     }
 
-    /// Like [`ProcessPool::shutdown_now`], but does not wait for running tasks either: their workers are killed, and their
-    /// futures end with [`Error::Killed`].
-    #[doc(alias = "kill_workers")]
-    #[doc(alias = "terminate_workers")]
+    /// Like [`ProcessPool::shutdown_now`], but does not wait for running tasks either: their workers are
+    /// killed, and their futures end with [`Error::Killed`].
+    ///
+    /// # Blocks
+    /// As [`ProcessPool::shutdown`], for as long as it takes to kill.
+    #[doc(alias("kill_workers", "terminate_workers"))]
     pub fn kill(&self) {
-        self.shared.close(Some(Error::Cancelled));
-        self.shared.kill_all();
+        threads::close(&self.shared, Error::ShutDown, Some(Error::Cancelled));
+        threads::kill_all(&self.shared);
         self.shared.join();
     }
 
-    /// Accepts no further calls and does not wait, now or in `Drop`. What is under way goes on as long as this process lives:
-    /// workers end with it.
+    /// Accepts no further calls and does not wait, now or in `Drop`. What is under way goes on as long as
+    /// this process lives: workers end with it.
     pub fn detach(&self) {
-        self.detached.store(true, Ordering::Relaxed);
-        self.shared.close(None);
+        self.detached.store(true, Relaxed);
+        threads::close(&self.shared, Error::ShutDown, None);
+    }
+
+    /// How many processes run at once, at most.
+    #[doc(alias = "max_workers")]
+    pub fn workers(&self) -> usize {
+        self.shared.settings.workers
+    }
+
+    /// How many calls wait: no worker has been sent them, and they can be cancelled.
+    pub fn pending(&self) -> usize {
+        self.shared.lock().queue.len()
     }
 
     /// The processes that are running now.
     pub fn pids(&self) -> Vec<u32> {
-        self.shared.state().seats.iter().filter_map(|seat| seat.pid).collect()
+        self.shared.lock().pids()
     }
 }
 
 impl Drop for ProcessPool {
     fn drop(&mut self) {
-        self.shared.close(thread::panicking().then_some(Error::Cancelled));
-        if !self.detached.load(Ordering::Relaxed) {
+        let ending = thread::panicking().then_some(Error::Cancelled);
+        threads::close(&self.shared, Error::ShutDown, ending);
+        if !self.detached.load(Relaxed) {
             self.shared.join();
         }
     }
 }
+
+/// What a [`ProcessPool`] is to be.
+#[must_use]
+pub struct Builder {
+    settings: Settings,
+}
+
+impl Builder {
+    /// The most processes that run at once; as many as there are processors unless said otherwise.
+    #[doc(alias = "max_workers")]
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.settings.workers = workers;
+        self
+    }
+
+    /// How to start a worker, if it is not this same program: another program, another language, another
+    /// machine. What it prints before it is ready is shown only if it never is.
+    pub fn command(self, command: impl Fn() -> Command + Send + Sync + 'static) -> Self {
+        self.command_for(move |_| command())
+    }
+
+    /// Like [`Builder::command`], told which of the workers it is, from 0: no two that run at once have
+    /// the same number.
+    pub fn command_for(
+        mut self,
+        command: impl Fn(usize) -> Command + Send + Sync + 'static,
+    ) -> Self {
+        self.settings.launch = Some(Box::new(command));
+        self
+    }
+
+    /// A further argument on the command line of each worker: after the mark, if it is this same program.
+    pub fn arg(mut self, argument: impl Into<OsString>) -> Self {
+        self.settings.arguments.push(argument.into());
+        self
+    }
+
+    /// The workers run this test program, and in it the test `entry`, which serves and does nothing else:
+    /// a recipe for pools in plain `#[test]` functions.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # use concurrent_explained::{ProcessPool, Tasks};
+    /// # fn square(n: u64) -> u64 { n * n }
+    /// fn tasks() -> Tasks {
+    ///     Tasks::new().with("square", square)
+    /// }
+    ///
+    /// #[test]
+    /// fn worker_entry() {
+    ///     tasks().serve_if_worker();
+    /// }
+    ///
+    /// #[test]
+    /// fn twelve_squared() {
+    ///     let pool = ProcessPool::builder(tasks()).in_tests("worker_entry").build();
+    ///     assert_eq!(pool.submit(square, 12).result(), Ok(144));
+    /// }
+    /// ```
+    ///
+    /// In a module the name is that of the test report: `tests::worker_entry`.
+    pub fn in_tests(mut self, entry: &str) -> Self {
+        self.settings.skips_noise = true; // `running 1 test`
+        self.arg(entry).arg("--exact").arg("--nocapture")
+    }
+
+    /// How long a task may run, unless its call says otherwise. Then its worker is killed.
+    #[doc(alias = "timeout")]
+    pub fn task_timeout(mut self, limit: Duration) -> Self {
+        self.settings.task_timeout = Some(limit);
+        self
+    }
+
+    /// How long a worker may take to get ready: 10 s unless said otherwise.
+    pub fn start_timeout(mut self, limit: Duration) -> Self {
+        self.settings.start_timeout = limit;
+        self
+    }
+
+    /// How long a worker may take to exit once its input has ended: 2 s unless said otherwise. Then it is
+    /// killed.
+    pub fn exit_timeout(mut self, limit: Duration) -> Self {
+        self.settings.exit_timeout = limit;
+        self
+    }
+
+    /// How many tasks a process runs before another takes its place; no bound unless said otherwise.
+    #[doc(alias = "max_tasks_per_child")]
+    pub fn max_tasks_per_worker(mut self, tasks: usize) -> Self {
+        self.settings.max_tasks = tasks;
+        self
+    }
+
+    /// How many workers may die one after the other, without an answer from any between them, before the
+    /// pool is broken: 10 unless said otherwise. Those that are there at the same time count once.
+    pub fn max_deaths(mut self, deaths: u32) -> Self {
+        self.settings.max_deaths = deaths;
+        self
+    }
+
+    /// Makes the pool. No process starts before the first call.
+    ///
+    /// # Panics
+    /// If a number above is zero, or more than 65 536 workers are asked for. And if this process was itself started as a worker and has not served:
+    /// a `main` that forgets [`Tasks::serve_if_worker`] would start workers without end.
+    #[track_caller]
+    pub fn build(self) -> ProcessPool {
+        let (settings, forgot) = (self.settings, is_unserved_worker());
+        assert!(settings.workers > 0, "a pool needs at least one worker");
+        assert!(settings.workers <= MOST_WORKERS, "workers must be at most {MOST_WORKERS}");
+        assert!(settings.max_tasks > 0, "a worker runs at least one task");
+        assert!(settings.max_deaths > 0, "a pool that no worker may die in cannot begin");
+        assert!(!forgot, "this process is a worker, and starts workers. {NOT_SERVED}");
+        ProcessPool { shared: Arc::new(Shared::new(settings)), detached: AtomicBool::new(false) }
+    }
+}
+
+// Plumbing
 
 fn failed<R: Send + 'static>(error: Error) -> Future<'static, R> {
     let (promise, future) = promise();
@@ -354,6 +539,12 @@ fn refusal(reason: String) -> Error {
 
 impl fmt::Debug for ProcessPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ProcessPool").field("pids", &self.pids()).finish_non_exhaustive()
+        f.debug_struct("ProcessPool").field("workers", &self.workers()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("workers", &self.settings.workers).finish_non_exhaustive()
     }
 }

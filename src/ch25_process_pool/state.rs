@@ -1,224 +1,322 @@
-//! What the pool knows, and every decision it takes: no input, no output, no waiting. All of it under one lock.
+//! What the pool knows, and every decision it takes: no input, no output, no waiting, no thread. All of
+//! it is under one lock. Whoever changes it asks [`State::next_order`] until there is none.
 
-use super::super::ch09_outcome::{Death, Error, Overrun};
-use super::call::Call;
-use super::seat::{Fate, PIPE_TIME, PIPEFUL, Seat};
-use std::collections::VecDeque;
-use std::mem;
+// Part of concurrent-explained, MIT OR Apache-2.0.
+
+use super::super::ch09_outcome::Error;
+use super::super::ch23_process::Killer;
+use super::super::ch24_in_flight::PIPE_BYTES;
+use super::call::Given;
+use super::health::Health;
+use super::queue::{Over, Queue};
+use super::settings::Settings;
+use super::worker::{Gauge, Input, Life, Why, Worker};
+use std::process::ExitStatus;
 use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::thread::ThreadId;
 use std::time::Instant;
 
-#[derive(Default)]
-pub(super) struct State {
-    /// Calls that no worker has, in the order of their ids; some may be cancelled.
-    pub(super) calls: VecDeque<Arc<dyn Call>>,
-    /// Why no call is accepted any more.
-    pub(super) closed: Option<Error>,
-    /// How calls end that no worker has begun by now: the pool is broken, or was told to hurry.
-    pub(super) ending: Option<Error>,
-    /// All is over, and everybody has been told.
-    told: bool,
-    /// Workers that have died since the last answer of any.
-    pub(super) deaths: u32,
-    /// Workers that have not got ready, since the last one that did or the last answer of any.
-    pub(super) failed_starts: u32,
-    /// One for each worker process that may run at once.
-    pub(super) seats: Vec<Seat>,
-    /// The threads of the seats, to be joined.
-    pub(super) keepers: Vec<JoinHandle<()>>,
-    /// How many of them are still at work.
-    pub(super) keeping: usize,
+/// One write carries at most so many bytes, unless a single request is longer.
+const ONE_WRITE: usize = 4096;
+
+/// What the pool knows. `I` is the end of a pipe, and what that is does not matter here.
+pub(super) struct State<I> {
+    pub(super) queue: Queue,
+    health: Health,
+    /// One for each process that is not reaped.
+    pub(super) workers: Vec<Worker<I>>,
+    /// The number of the youngest worker.
+    youngest: u64,
+    /// How many writes were ordered.
+    pub(super) sent: u64,
+    /// The clock sleeps until it is woken: nothing was due when it looked.
+    pub(super) clock_sleeps: bool,
 }
 
-/// A call that is over, and how. To be settled outside of the lock.
-pub(super) type Settled = (Arc<dyn Call>, Error);
-
-/// Who can do something about the first call in the queue.
-pub(super) enum Help {
-    Feeder(usize),
-    VacantSeat(usize),
-    NewSeat,
-    /// There is no call, and there will be none: all can go.
-    Everybody,
-    Nobody,
+/// What is to be done next, outside of the lock.
+pub(super) enum Order<I> {
+    /// Start a process, and a thread that looks after it.
+    Start { number: u64, index: usize },
+    /// Write lines to a worker, and give the input back: see [`State::written`].
+    Write { number: u64, input: I, lines: Lines },
+    /// Drop the end of a pipe: the worker has nothing to do any more, and exits.
+    Close(I),
+    /// Kill a process.
+    Kill(Killer),
+    /// End a worker whose reader is held up at its pipe.
+    Replace { number: u64, thread: ThreadId },
 }
 
-/// Where a call was found.
-pub(super) enum Place {
-    Queue(Arc<dyn Call>),
-    Seat(usize),
+/// What is written to a worker.
+pub(super) enum Lines {
+    /// A few requests, for which there is room in the pipe.
+    Short(String),
+    /// A request that may fill the pipe, so that its writer waits for the worker.
+    Long(Arc<String>),
+    /// The call for those that were not begun.
+    Recall,
 }
 
-impl State {
-    /// The seat, while the process of that generation is in it. (I1)
-    pub(super) fn seat(&mut self, me: usize, generation: u64) -> Option<&mut Seat> {
-        self.seats.get_mut(me).filter(|seat| seat.generation == generation)
+impl<I> State<I> {
+    pub(super) fn new() -> Self {
+        let (queue, health) = (Queue::default(), Health::default());
+        State { queue, health, workers: Vec::new(), youngest: 0, sent: 0, clock_sleeps: false }
     }
 
-    /// Puts a call into the queue: at its end, unless it comes back from a worker.
-    pub(super) fn enqueue(&mut self, call: Arc<dyn Call>) {
-        let newest = self.calls.back().is_none_or(|last| last.id() < call.id());
-        let end = self.calls.len();
-        let place =
-            if newest { end } else { self.calls.partition_point(|other| other.id() < call.id()) };
-        self.calls.insert(place, call);
+    pub(super) fn worker(&mut self, number: u64) -> Option<&mut Worker<I>> {
+        self.workers.iter_mut().find(|worker| worker.number == number)
     }
 
-    /// Gives calls to worker `me`, as many as it may hold.
-    pub(super) fn give(&mut self, me: usize, most: usize) -> Vec<Arc<dyn Call>> {
-        let seat = &mut self.seats[me];
-        let mut given: Vec<Arc<dyn Call>> = Vec::new();
-        let now = Instant::now();
-        while seat.has_room(most)
-            && let Some(call) = self.calls.pop_front()
+    /// The processes that run.
+    pub(super) fn pids(&self) -> Vec<u32> {
+        self.workers.iter().filter_map(Worker::pid).collect()
+    }
+
+    /// What is to be done next? `reader` is the worker whose answers the asking thread reads. Only that
+    /// thread sends more to a worker that is busy: if everybody did, each write would carry one request.
+    pub(super) fn next_order(
+        &mut self,
+        settings: &Settings,
+        reader: Option<u64>,
+        now: Instant,
+    ) -> Option<Order<I>> {
+        if let Some(killer) = self.workers.iter_mut().find_map(Worker::killed) {
+            return Some(Order::Kill(killer));
+        }
+        for worker in &mut self.workers {
+            let asks = reader == Some(worker.number) && worker.ledger.wants_more();
+            let open = worker.is_open(settings.max_tasks) && (worker.ledger.is_empty() || asks);
+            if open && !self.queue.is_empty() {
+                if let Some(order) = write(worker, &mut self.queue, settings.max_tasks, now) {
+                    self.sent += 1;
+                    return Some(order);
+                }
+            }
+        }
+        let is_over = self.is_over();
+        let may_leave =
+            |it: &Worker<I>| it.can_leave() && (is_over || it.served >= settings.max_tasks);
+        if let Some(input) =
+            self.workers.iter_mut().find(|it| may_leave(it)).and_then(|it| it.leave(now))
         {
-            if call.size() > PIPEFUL && !given.is_empty() {
-                self.calls.push_front(call); // it goes alone: a request that is cut short was not begun
-                break;
-            }
-            if call.claim() {
-                seat.board(call.clone(), now);
-                given.push(call);
-            }
+            return Some(Order::Close(input));
         }
-        given
-    }
-
-    /// Takes back a call that its worker has not begun. A call that comes back is to be settled with the error.
-    fn take_back(&mut self, call: Arc<dyn Call>, condemned: bool) -> Option<Settled> {
-        let ending = if condemned { Some(Error::Cancelled) } else { self.ending.clone() };
-        if let Some(error) = ending {
-            return Some((call, error));
+        if self.needs_a_worker(settings.workers) {
+            let taken = |index: &usize| self.workers.iter().any(|worker| worker.index == *index);
+            let index = (0..).find(|index| !taken(index)).unwrap_or_default();
+            self.youngest += 1;
+            self.workers.push(Worker::new(self.youngest, index, now));
+            return Some(Order::Start { number: self.youngest, index });
         }
-        call.hand_back();
-        self.enqueue(call);
         None
     }
 
-    /// Worker `me` has answered `id`.
-    ///
-    /// # Errors
-    /// What is wrong if it was not the answer that was due. (I1)
-    pub(super) fn answered(&mut self, me: usize, id: u64) -> Result<Arc<dyn Call>, String> {
-        let seat = &mut self.seats[me];
-        // What is to be bounded is the time in the pipe, not the count: at this pace, how long would a full window take?
-        let window = u32::try_from(seat.window).unwrap_or(u32::MAX);
-        let now = Instant::now();
-        let quick =
-            seat.since.is_some_and(|since| (now - since).saturating_mul(window) < PIPE_TIME);
-        let call = if seat.is_first(id) { seat.land(0, now) } else { None };
-        let call = call.ok_or_else(|| format!("it answered {id}, which was not due"))?;
-        let wider = seat.window.saturating_mul(2).min(seat.ready.unwrap_or(1));
-        seat.window = if quick { wider } else { (seat.window / 2).max(1) };
-        if seat.flights.is_empty() && self.calls.is_empty() {
-            seat.window = 1;
-        }
-        (self.deaths, self.failed_starts) = (0, 0);
-        Ok(call)
+    /// Calls wait, and another process may be started for them. (I7)
+    fn needs_a_worker(&self, most: usize) -> bool {
+        let starting = |worker: &&Worker<I>| matches!(worker.life, Life::Starting(_));
+        let starting = self.workers.iter().filter(starting).count();
+        let waits = self.queue.len() > starting && self.workers.len() < most;
+        waits && self.health.allows_a_start(self.is_served())
     }
 
-    /// Worker `me` gives back `id`. Like [`State::take_back`] if the call is to be settled.
+    /// Some worker is at work.
+    fn is_served(&self) -> bool {
+        self.workers.iter().any(|worker| matches!(worker.life, Life::Serving))
+    }
+
+    /// Nothing is left to do, and nothing can come: no call waits, or is with a worker that may die of it.
+    fn is_over(&self) -> bool {
+        let idle = || self.workers.iter().all(|worker| worker.ledger.is_empty());
+        self.queue.is_closed() && self.queue.is_empty() && idle()
+    }
+
+    /// Nothing is left at all.
+    pub(super) fn is_finished(&self) -> bool {
+        self.is_over() && self.workers.is_empty()
+    }
+
+    /// A worker's process has been started.
+    pub(super) fn started(&mut self, number: u64, input: I, killer: Killer, gauge: Arc<Gauge>) {
+        if let Some(worker) = self.worker(number) {
+            (worker.input, worker.process) = (Input::Here(input), Some(killer));
+            worker.gauge = gauge;
+        }
+    }
+
+    /// A worker has said that it is ready, and how many requests it reads ahead.
+    pub(super) fn ready(&mut self, number: u64, ahead: usize) {
+        self.health.started();
+        if let Some(worker) = self.worker(number) {
+            worker.ledger.reads_ahead(ahead);
+            if matches!(worker.life, Life::Starting(_)) {
+                worker.life = Life::Serving;
+            }
+        }
+    }
+
+    /// A write has come to its end. If not all of it is in the pipe, the worker has closed its input.
+    pub(super) fn written(&mut self, number: u64, input: I, all: bool, now: Instant) {
+        let Some(worker) = self.worker(number) else { return };
+        worker.input = Input::Closed;
+        if all {
+            worker.ledger.written();
+        } else {
+            worker.end_by_itself(Why::Gone("it closed its input"), now);
+        }
+        if matches!(worker.life, Life::Starting(_) | Life::Serving) {
+            worker.input = Input::Here(input);
+        }
+    }
+
+    /// A worker has answered: the call, and how many it still has. `None` if nobody reads that worker
+    /// any more.
+    ///
+    /// # Errors
+    /// What is wrong with the answer. (I1)
+    pub(super) fn answered(
+        &mut self,
+        number: u64,
+        id: u64,
+        now: Instant,
+    ) -> Result<Option<(Given, usize)>, String> {
+        let Some(worker) = self.worker(number) else { return Ok(None) };
+        let given = worker.ledger.answered(id, now)?;
+        let left = worker.ledger.len();
+        self.health.answered();
+        Ok(Some((given, left)))
+    }
+
+    /// A worker gives a call back. It may be over.
     ///
     /// # Errors
     /// As [`State::answered`].
-    pub(super) fn returned(&mut self, me: usize, id: u64) -> Result<Option<Settled>, String> {
-        let seat = &mut self.seats[me];
-        let place =
-            seat.flights.iter().position(|call| call.id() == id).filter(|_| seat.was_recalled);
-        let condemned = seat.condemned.contains(&id);
-        let call = place.and_then(|place| seat.land(place, Instant::now()));
-        let call = call.ok_or_else(|| format!("it gave back {id}, which nobody had asked back"))?;
-        seat.served -= 1;
-        Ok(self.take_back(call, condemned))
+    pub(super) fn returned(
+        &mut self,
+        number: u64,
+        id: u64,
+        now: Instant,
+    ) -> Result<Option<Over>, String> {
+        let Some(worker) = self.worker(number) else { return Ok(None) };
+        let (given, kill) = worker.ledger.returned(id, now)?;
+        worker.served -= 1;
+        Ok(self.queue.take_back(given, kill))
     }
 
-    /// Has call `id` stopped: at once if it runs, when its turn comes if a worker holds it. `None` if it is over.
-    pub(super) fn condemn(&mut self, id: u64) -> Option<Place> {
-        // A worker may have handed it back since its caller looked.
-        if let Ok(place) = self.calls.binary_search_by_key(&id, |call| call.id()) {
-            return self.calls.remove(place).map(Place::Queue);
+    /// Has call `id` stopped: at once if it waits, when its turn comes if a worker has it. `None` if it
+    /// is over already.
+    pub(super) fn kill(&mut self, id: u64) -> Option<Option<Over>> {
+        // A worker may have given it back since its caller looked.
+        let waits = self.queue.remove(id);
+        let has = |worker: &mut Worker<I>| worker.ledger.kill(id);
+        waits.or_else(|| self.workers.iter_mut().any(has).then_some(None))
+    }
+
+    /// Call `id` is not over.
+    pub(super) fn has(&self, id: u64) -> bool {
+        self.queue.has(id) || self.workers.iter().any(|worker| worker.ledger.has(id))
+    }
+
+    /// Has every worker killed.
+    pub(super) fn kill_all(&mut self) {
+        for worker in &mut self.workers {
+            worker.ledger.kill_all();
+            worker.end_by_force(Why::Killed);
         }
-        let holds = |seat: &Seat| seat.flights.iter().any(|call| call.id() == id);
-        let me = self.seats.iter().position(holds)?;
-        self.seats[me].condemned.push(id);
-        Some(Place::Seat(me))
     }
 
-    /// Has every running task stopped.
-    pub(super) fn condemn_all(&mut self) {
-        for seat in &mut self.seats {
-            seat.condemned.extend(seat.flights.iter().map(|call| call.id()));
-            seat.fate.get_or_insert(Fate::Killed);
-        }
-    }
-
-    /// Ends the queue, if there is an ending by now. What is sent behind a slow task comes back soon, and ends then.
-    pub(super) fn wind_up(&mut self, ending: Option<Error>) -> Vec<Settled> {
-        self.ending = self.ending.take().or(ending); // once said, it stays so
-        let Some(error) = &self.ending else { return Vec::new() };
-        let unbegun = mem::take(&mut self.calls).into_iter().filter(|call| call.claim());
-        unbegun.map(|call| (call, error.clone())).collect()
-    }
-
-    /// The process in seat `me` is gone. Its task, if it ran one, pays; the others go back to the queue. (I2)
-    pub(super) fn bury(&mut self, me: usize, mut death: Death) -> (Seat, Vec<Settled>) {
-        let next = Seat::new(self.seats[me].generation + 1);
-        let mut seat = mem::replace(&mut self.seats[me], next);
-        let mut settled = Vec::new();
-        if let Some(first) = seat.flights.front() {
-            death.task = first.task();
-            let task = death.task.clone();
-            let begun = seat.flights.len() > seat.unsent;
-            let error = match seat.fate {
-                Some(Fate::TimedOut(id, limit)) if id == first.id() => {
-                    Some(Error::TimedOut(Box::new(Overrun { task, limit })))
+    /// Looks at the time: what it asks for is in the orders that follow, but for these. (I8)
+    pub(super) fn tick(&mut self, settings: &Settings, now: Instant) -> Vec<Order<I>> {
+        self.health.tick(now);
+        let mut orders = Vec::new();
+        for worker in &mut self.workers {
+            let number = worker.number;
+            if worker.tick(now, settings) {
+                if let Some(input) = worker.take_input(now) {
+                    worker.ledger.recalled(now);
+                    orders.push(Order::Write { number, input, lines: Lines::Recall });
                 }
-                Some(Fate::Killed) if begun && seat.condemned.contains(&first.id()) => {
-                    Some(Error::Killed { task: task.into() })
-                }
-                Some(Fate::Gone(_) | Fate::Unfit(_)) if begun => Some(Error::Died(Box::new(death))),
-                _ => None,
-            };
-            settled.extend(error.and_then(|error| Some((seat.flights.pop_front()?, error))));
-        }
-        for call in mem::take(&mut seat.flights) {
-            let condemned = seat.condemned.contains(&call.id());
-            settled.extend(self.take_back(call, condemned));
-        }
-        (seat, settled)
-    }
-
-    /// Nothing is left to do, and nothing can come: no call is accepted, waits, or is with a worker that may die of it.
-    pub(super) fn is_over(&self) -> bool {
-        self.closed.is_some()
-            && self.calls.is_empty()
-            && self.seats.iter().all(|seat| seat.flights.is_empty())
-    }
-
-    /// Finds somebody for the first call in the queue: an idle worker, else a new one, else one that may hold more. (I7)
-    pub(super) fn find_help(&mut self, workers: usize, most: usize) -> Help {
-        if self.calls.is_empty() {
-            let news = self.is_over() && !mem::replace(&mut self.told, true); // (I7)
-            return if news { Help::Everybody } else { Help::Nobody };
-        }
-        let find = |wanted: &dyn Fn(&Seat) -> bool| self.seats.iter().position(wanted);
-        if let Some(idle) = find(&|seat| seat.feeder_asleep && seat.is_idle(most)) {
-            return Help::Feeder(idle);
-        }
-        // An idle worker's feeder that is awake has yet to look, and then looks for help in turn.
-        if find(&|seat| seat.is_idle(most)).is_some() {
-            return Help::Nobody;
-        }
-        if self.calls.len() > self.seats.iter().filter(|seat| seat.is_starting()).count() {
-            if let Some(vacant) = find(&|seat| seat.vacant) {
-                return Help::VacantSeat(vacant);
             }
-            if self.seats.len() < workers {
-                return Help::NewSeat;
+            if worker.is_held_open(now) {
+                let thread = worker.thread.take();
+                orders.extend(thread.map(|thread| Order::Replace { number, thread }));
             }
         }
-        find(&|seat| seat.feeder_asleep && seat.is_half_empty(most))
-            .map_or(Help::Nobody, Help::Feeder)
+        orders
     }
+
+    /// Something is due, or may be soon: the clock must look again.
+    pub(super) fn is_restless(&self) -> bool {
+        self.health.pauses() || self.is_finished() || self.workers.iter().any(Worker::is_restless)
+    }
+
+    /// True if the clock is to be woken. It is awake from here on.
+    pub(super) fn wakes_the_clock(&mut self) -> bool {
+        let wakes = self.clock_sleeps && self.is_restless();
+        self.clock_sleeps &= !wakes;
+        wakes
+    }
+
+    /// The process of worker `number` is reaped. Its task, if it ran one, pays; the others wait again.
+    /// If this was too much, the pool is broken, and all that wait are over too. (I2, I7)
+    pub(super) fn reaped(
+        &mut self,
+        number: u64,
+        status: Option<ExitStatus>,
+        settings: &Settings,
+        now: Instant,
+    ) -> Vec<Over> {
+        let Some(place) = self.workers.iter().position(|worker| worker.number == number) else {
+            return Vec::new();
+        };
+        let accounts = self.workers.remove(place).end(status);
+        let broken = match &accounts.why {
+            Why::NotReady(cause) => self.health.start_failed(cause.clone(), self.is_served(), now),
+            Why::Gone(_) | Why::Unfit(_) => {
+                self.health.died(number, self.youngest, settings.max_deaths, &accounts.last)
+            }
+            Why::TimedOut(_) | Why::Killed | Why::Left => None,
+        };
+        let mut over: Vec<Over> = Vec::new();
+        if let Some(cause) = broken {
+            let broken = Error::Broken { cause: cause.into() };
+            over.extend(self.queue.close(broken.clone(), Some(broken)));
+        }
+        // The victim is told after that: whoever hears of it finds the pool broken.
+        over.extend(accounts.victim.map(|(given, error)| (given.call, error)));
+        over.extend(
+            accounts.back.into_iter().filter_map(|(given, kill)| self.queue.take_back(given, kill)),
+        );
+        over
+    }
+}
+
+/// Takes from the queue what `worker` is to get now.
+fn write<I>(
+    worker: &mut Worker<I>,
+    queue: &mut Queue,
+    max_tasks: usize,
+    now: Instant,
+) -> Option<Order<I>> {
+    let words = worker.process.as_ref().map_or(0, Killer::words);
+    let (mut short, mut long) = (String::new(), None);
+    while worker.served < max_tasks && long.is_none() {
+        let fits = |size| {
+            let one_write = short.is_empty() || short.len() + size <= ONE_WRITE;
+            one_write && worker.ledger.has_room_for(size)
+        };
+        let Some((call, request)) = queue.take(fits) else { break };
+        if request.len() > PIPE_BYTES {
+            long = Some(request.clone()); // alone: beside it there is no room
+        } else {
+            short += &request;
+        }
+        let (id, limit, size) = (call.id(), call.limit(), request.len());
+        worker.ledger.push(id, size, limit, Given { call, request, words }, now);
+        worker.served += 1;
+    }
+    if short.is_empty() && long.is_none() {
+        return None;
+    }
+    let lines = long.map_or(Lines::Short(short), Lines::Long);
+    Some(Order::Write { number: worker.number, input: worker.take_input(now)?, lines })
 }

@@ -111,11 +111,10 @@ impl Cell {
         let start_limit = Duration::from_millis(if waits_for_hello { 3000 } else { 30_000 });
         let builder = ProcessPool::builder(Tasks::new()).workers(workers).command(command);
         builder
-            .start_limit(start_limit)
-            .grace(Duration::from_millis(400))
+            .start_timeout(start_limit)
+            .exit_timeout(Duration::from_millis(400))
             .max_deaths(3)
             .build()
-            .unwrap()
     }
 
     /// Tries it, and says what is wrong with what came of it.
@@ -147,17 +146,17 @@ impl Cell {
         }
         // The victim, if there is one; its limit matters only where the worker does nothing more.
         let hopeless = expected == Fate::TimedOut;
-        let limit = hopeless.then_some(Duration::from_millis(300));
+        let limit = if hopeless { Duration::from_millis(300) } else { Duration::MAX };
         let victim = match self.moment {
             BeforeHello | Shutdown => None,
-            Idle if hopeless => Some(pool.call_within::<u64, String>(limit, "good", 77)),
+            Idle if hopeless => Some(pool.call_timeout::<u64, String>(limit, "good", 77)),
             Idle => None,
-            Argument => Some(pool.call_within(limit, "bad", "y".repeat(MIB))),
+            Argument => Some(pool.call_timeout(limit, "bad", "y".repeat(MIB))),
             Decoding | Running | Replying if !by_hand(self.deed, self.moment) => {
                 let task = format!("bad-{:?}", self.moment);
-                Some(pool.call_within(limit, &task, format!("{:?}", self.deed)))
+                Some(pool.call_timeout(limit, &task, format!("{:?}", self.deed)))
             }
-            _ => Some(pool.call_within(limit, "bad", String::new())),
+            _ => Some(pool.call_timeout(limit, "bad", String::new())),
         };
         // A request in a closed pipe ends the worker, too. Without one, only the limit does.
         let later = after || self.deed == ClosesStdin;
@@ -314,7 +313,7 @@ fn the_rogue_by_hand_is_a_worker_if_it_is_not_told_otherwise() {
             command.arg("by-hand");
             command
         };
-        let pool = ProcessPool::builder(Tasks::new()).workers(1).command(command).build().unwrap();
+        let pool = ProcessPool::builder(Tasks::new()).workers(1).command(command).build();
         let answers: Vec<_> = (0..3).map(|n| pool.call::<u64, u64>("good", n)).collect();
         assert_eq!(
             answers.into_iter().map(Future::result).collect::<Vec<_>>(),

@@ -126,7 +126,7 @@ pub(crate) fn play(pool: fn(usize) -> Builder) {
 }
 
 fn play_noise(builder: Builder) {
-    let pool = builder.build().unwrap();
+    let pool = builder.build();
     let futures: Vec<_> = (0..4).map(|n| pool.submit(noise, n)).collect();
     assert!(futures.into_iter().zip(0..).all(|(future, n)| future.result() == Ok(n)));
     pool.shutdown();
@@ -134,7 +134,7 @@ fn play_noise(builder: Builder) {
 }
 
 fn play_grandchildren(builder: Builder) {
-    let pool = builder.build().unwrap();
+    let pool = builder.build();
     let leashes = [(); 4].map(|()| Leash::new());
     let [silent, noisy, orphan, chatty] = [0, 1, 2, 3].map(|which| {
         let tick = if which % 2 == 0 { "" } else { "echo tick; " };
