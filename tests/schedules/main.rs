@@ -4,45 +4,94 @@
 
 extern crate self as std;
 extern crate std as real;
-pub use concurrent_explained::ch31_schedules::{sync, thread, time};
-pub use real::*;
+use concurrent_explained::ch31_schedules::{sync, thread, time};
+use real::*;
 
-#[path = "../../src/ch01_lock.rs"]
-pub mod ch01_lock;
-#[path = "../../src/ch02_rlock.rs"]
-pub mod ch02_rlock;
-#[path = "../../src/ch03_condition.rs"]
-pub mod ch03_condition;
-#[path = "../../src/ch04_event.rs"]
-pub mod ch04_event;
-#[path = "../../src/ch05_semaphore.rs"]
-pub mod ch05_semaphore;
-#[path = "../../src/ch06_barrier.rs"]
-pub mod ch06_barrier;
-#[path = "../../src/ch07_queue.rs"]
-pub mod ch07_queue;
-#[path = "../../src/ch08_oneshot.rs"]
-pub mod ch08_oneshot;
-#[path = "../../src/ch12_workers.rs"]
-pub mod ch12_workers;
+macro_rules! chapters {
+    ($($name:ident: $path:literal;)*) => {$(
+        #[path = $path]
+        mod $name;
+    )*};
+}
 
-use concurrent_explained::ch31_schedules::{Limits, explore};
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+chapters! {
+    ch01_lock: "../../src/ch01_lock.rs";
+    ch02_rlock: "../../src/ch02_rlock.rs";
+    ch03_condition: "../../src/ch03_condition.rs";
+    ch04_event: "../../src/ch04_event.rs";
+    ch05_semaphore: "../../src/ch05_semaphore.rs";
+    ch06_barrier: "../../src/ch06_barrier.rs";
+    ch07_queue: "../../src/ch07_queue.rs";
+    ch08_oneshot: "../../src/ch08_oneshot.rs";
+    ch09_outcome: "../../src/ch09_outcome.rs";
+    ch10_future: "../../src/ch10_future/mod.rs";
+    ch11_wait: "../../src/ch11_wait.rs";
+    ch12_workers: "../../src/ch12_workers.rs";
+    ch13_task: "../../src/ch13_task.rs";
+    ch14_backlog: "../../src/ch14_backlog.rs";
+    ch15_thread_pool: "../../src/ch15_thread_pool.rs";
+    ch16_scope: "../../src/ch16_scope.rs";
+    ch17_map: "../../src/ch17_map.rs";
+}
 
-#[test]
-fn two_threads_are_never_both_inside_the_lock() {
-    let report = explore(Limits::preemptions(1), || {
-        let (lock, inside) = (ch01_lock::Lock::new(), AtomicUsize::new(0));
-        let enter = || {
-            let _guard = lock.lock();
-            assert_eq!(inside.fetch_add(1, SeqCst), 0);
-            inside.fetch_sub(1, SeqCst);
-        };
-        std::thread::scope(|scope| {
-            scope.spawn(enter);
-            scope.spawn(enter);
-        });
-    });
-    assert!(report.is_complete && report.failures() == 0, "{report}");
-    assert!(report.schedules > 20, "{report}");
+mod program;
+
+/// The programs of each chapter. Each is a test: all its schedules are run, and they are as many as
+/// it says.
+macro_rules! programs_of {
+    ($($chapter:ident: $module:ident, $path:literal;)*) => {
+        $(
+            #[path = $path]
+            mod $module;
+
+            #[test]
+            fn $chapter() {
+                explore_all(stringify!($chapter), $module::PROGRAMS);
+            }
+        )*
+    };
+}
+
+programs_of! {
+    lock: programs_01, "programs/ch01_lock.rs";
+    rlock: programs_02, "programs/ch02_rlock.rs";
+    condition: programs_03, "programs/ch03_condition.rs";
+    event: programs_04, "programs/ch04_event.rs";
+    semaphore: programs_05, "programs/ch05_semaphore.rs";
+    barrier: programs_06, "programs/ch06_barrier.rs";
+    queue: programs_07, "programs/ch07_queue.rs";
+    oneshot: programs_08, "programs/ch08_oneshot.rs";
+    future: programs_10, "programs/ch10_future.rs";
+    wait: programs_11, "programs/ch11_wait.rs";
+    workers: programs_12, "programs/ch12_workers.rs";
+    task: programs_13, "programs/ch13_task.rs";
+    backlog: programs_14, "programs/ch14_backlog.rs";
+    thread_pool: programs_15, "programs/ch15_thread_pool.rs";
+    scope: programs_16, "programs/ch16_scope.rs";
+    map: programs_17, "programs/ch17_map.rs";
+}
+
+use concurrent_explained::ch31_schedules::{Report, explore, replay};
+use program::Program;
+
+#[track_caller]
+fn explore_all(chapter: &str, programs: &[Program]) {
+    let mut wrong = Vec::new();
+    for program in programs {
+        let limits = (program.limits)();
+        let begin = real::time::Instant::now();
+        let report = explore(limits, program.run);
+        let Report { schedules, longest, is_complete, .. } = report;
+        let (name, time) = (program.name, begin.elapsed());
+        println!(
+            "{chapter:<12} {name:<60} {schedules:>6} schedules, {longest:>4} steps, {time:.2?}"
+        );
+        if let Some(failure) = report.failure() {
+            let story = replay(&failure.schedule, program.run);
+            wrong.push(format!("{name}: {report}\n{story}"));
+        } else if schedules != program.schedules || !(is_complete || limits.seed.is_some()) {
+            wrong.push(format!("{name}: {} schedules expected, {report}", program.schedules));
+        }
+    }
+    assert!(wrong.is_empty(), "{chapter}\n{}", wrong.join("\n\n"));
 }

@@ -1,0 +1,36 @@
+//! Chapter 16: a scope ends after all that was spawned in it, and then at once.
+
+use super::ch16_scope::scope;
+use crate::program::{bound, programs};
+use real::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+programs! {
+    fn a_task_spawns_another(bound(2), 49) {
+        let done = AtomicUsize::new(0);
+        scope(1, |outer| {
+            let inner = outer.clone();
+            let done = &done;
+            outer.spawn(move || {
+                drop(inner.spawn(move || done.fetch_add(1, SeqCst)));
+                done.fetch_add(1, SeqCst)
+            })
+        })
+        .result()
+        .unwrap();
+        assert_eq!(done.load(SeqCst), 2);
+    }
+
+    fn two_tasks_and_two_workers(bound(1), 408) {
+        let done = AtomicUsize::new(0);
+        scope(2, |tasks| {
+            drop(tasks.spawn(|| done.fetch_add(1, SeqCst)));
+            drop(tasks.spawn(|| done.fetch_add(1, SeqCst)));
+        });
+        assert_eq!(done.load(SeqCst), 2);
+    }
+
+    fn the_body_reads_while_a_worker_works(bound(1), 17) {
+        let sum = scope(1, |tasks| tasks.spawn(|| 1).result().unwrap() + 1);
+        assert_eq!(sum, 2);
+    }
+}
