@@ -79,7 +79,9 @@ pub mod ch25_process_pool;
 pub mod ch26_executor;
 pub mod ch27_square_sum;
 
+pub mod ch28_await;
 pub mod ch31_schedules;
+pub mod ch32_measure;
 
 pub use ch01_lock::{Lock, LockGuard, UnlockError};
 pub use ch02_rlock::{RLock, RLockGuard, RUnlockError};
@@ -104,6 +106,8 @@ pub use ch21_protocol::{ErrKind, Incoming, Lines, Message, Request};
 pub use ch22_worker::{Tasks, worker_mark};
 pub use ch25_process_pool::ProcessPool;
 pub use ch26_executor::Executor;
+
+pub use ch28_await::{Awaiting, block_on};
 
 /// The README's code runs as a test too.
 #[cfg(doctest)]

@@ -1,5 +1,6 @@
 //! What a header says, and whether the rest of the chapter keeps it.
 
+use super::links::slug;
 use super::miniature::{Miniature, broken};
 use super::text::{Page, documentation, header};
 use super::tree::{Book, Chapter, Complaints, File};
@@ -170,6 +171,27 @@ pub(crate) fn exercises(book: &Book) -> Complaints {
     complaints
 }
 
+/// CHAPTERS.md has a table of contents with what each chapter says of itself. A wrong line is printed
+/// as it should be.
+pub(crate) fn contents(book: &Book) -> Complaints {
+    let story = book.read("CHAPTERS.md");
+    let mut complaints = Complaints::new();
+    for chapter in book.rewritten() {
+        let header = header(&chapter.files[0].text);
+        let line = |at: usize| header.get(at).copied().unwrap_or_default();
+        let (title, idea) = line(0).trim_start_matches("# ").split_once(" — ").unwrap_or_default();
+        let minutes = line(4).split(' ').nth(4).unwrap_or_default();
+        let needs: Vec<_> = chapter.imports().iter().map(|name| name[2..4].to_owned()).collect();
+        let needs = if needs.is_empty() { "–".into() } else { needs.join(" ") };
+        let (anchor, lines) = (slug(title), chapter.code_lines());
+        let row = format!("| [{title}](#{anchor}) | {idea} | {minutes} | {needs} | {lines} |");
+        if !story.lines().any(|line| line == row) {
+            complaints.push(format!("CHAPTERS.md: has no line\n{row}"));
+        }
+    }
+    complaints
+}
+
 /// The lines of a header below one heading.
 fn section<'a>(header: &[&'a str], heading: &str) -> Vec<&'a str> {
     let lines = header.iter().skip_while(|line| **line != heading).skip(1);
@@ -239,4 +261,9 @@ fn tests_that_are_missing_are_reported() {
     miniature.replace("CHAPTERS.md", "## 02 · Event", "## 02 · Event\n\nExercise: none.");
     let complaint = "CHAPTERS.md: 02 · exercises stand in the source only";
     assert_eq!(exercises(&miniature.book)[1], complaint);
+}
+
+broken! { a_wrong_line_of_the_contents_is_reported, contents:
+    "CHAPTERS.md", "| 1 | 01 02 |" => "| 2 | 01 02 |",
+        "has no line\n| [03 · Pair](#03--pair) | it needs two | 1 | 01 02 | 7 |";
 }

@@ -92,7 +92,7 @@ fn leads_somewhere(book: &Book, from: &str, target: &str) -> bool {
 }
 
 /// The anchor of a heading where such pages are shown: that of `## 03 · Pair` is `03--pair`.
-fn slug(heading: &str) -> String {
+pub(crate) fn slug(heading: &str) -> String {
     let title = heading.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
     title.chars().filter(|&character| in_word(character) || character == '-').collect()
 }

@@ -111,6 +111,10 @@ cargo test
 === CHAPTERS.md
 # Chapters
 
+| [01 · Lock](#01--lock) | it needs none | 1 | – | 7 |
+| [02 · Event](#02--event) | it has a picture | 1 | – | 1 |
+| [03 · Pair](#03--pair) | it needs two | 1 | 01 02 | 7 |
+
 ## 01 · Lock
 
 [src](src/ch01_lock.rs), [example](examples/ch01_lock.rs), [test](tests/ch01_lock.rs)
