@@ -257,7 +257,7 @@ fn i2_the_last_mark_on_a_line_starts_the_message() {
 }
 
 // Break: the task that printed a lone mark loses its answer, for nobody reads the second one. Red
-// are try_1, try_2, i2 and f4, which have two marks on a line, and the random streams of i3.
+// are try_1, try_2, i2, f4, i3 and with_a_seal, which have two marks on a line.
 #[test]
 fn try_2_a_lone_mark_in_the_output_does_not_take_the_answer_with_it() {
     assert_eq!(
