@@ -7,7 +7,7 @@
 //! one lock for all, a notify at each push: 1000 jobs, 1000 notifies
 //! backlog, one worker:   takes 1 2 3 4 5 6, in their order
 //! its own jobs:          takes 1, pushes 10; takes 2 3 10; then the inbox: 4 5
-//! two workers:           0 takes the inbox of 8 whole; 1 takes the older half of what is left: 2 3 4 5
+//! two workers:           0 takes all 8; 1 takes the older half of the 7 left: 2 3 4 5
 //! rounds:                a job that pushes itself again lets the inbox come after 1 turn
 //! closed:                nothing enters, what is there comes out: 1 2, then None
 //! ```
@@ -78,8 +78,8 @@ fn tell() -> Result<String, std::fmt::Error> {
     (1..=8).for_each(|job| backlog.push(job).unwrap());
     backlog.next(0).unwrap();
     let half = take(&backlog, 1, 4);
-    write!(story, "two workers:           0 takes the inbox of 8 whole; ")?;
-    writeln!(story, "1 takes the older half of what is left: {half}")?;
+    write!(story, "two workers:           0 takes all 8; ")?;
+    writeln!(story, "1 takes the older half of the 7 left: {half}")?;
 
     let backlog = Backlog::new(1);
     backlog.push_own(0, 0, never).unwrap();

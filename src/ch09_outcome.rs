@@ -18,8 +18,8 @@
 //! 1. `thread::spawn(work)` and forget the handle: a panic prints a message and is gone.
 //! 2. `join()` gives a `Box<dyn Any>`: the payload of the panic. It cannot be printed, compared or
 //!    cloned. So [`catch`] turns it into an [`Error`] with the text.
-//! 3. A payload is a foreign value, and its `Drop` may panic too. So `catch` drops it under a second
-//!    guard.
+//! 3. A payload is a foreign value, and its `Drop` may panic too. So `catch` drops it under a
+//!    second guard.
 //! 4. An error that nobody reads is lost as the panic was. So [`report`] gives it to one hook for
 //!    the whole program, and [`set_failure_hook`] decides what the hook does.
 //!
@@ -30,10 +30,11 @@
 //!   foreign ───────────▶ Ok(value)   │
 //!   code                             ▼
 //!                         (1) the payload's text ──▶ Err(Panicked { message })
-//!                         (2) the payload is dropped; if that panics, it is leaked
+//!                         (2) the payload is dropped; if that panics: leaked
 //!
 //!   Err(error), read by the caller         nothing more happens
-//!   Err(error), and nobody is left to read it ──▶ (3) report ──▶ hook, or standard error
+//!   Err(error), and nobody is left to read it ──▶ (3) report ──▶ hook, or
+//!                                                              standard error
 //! ```
 //!
 //! ## Promises
@@ -66,8 +67,8 @@
 //!
 //! 1. Predict: `catch(|| catch(|| panic!("inner")))` gives which value?
 //! 2. Break: drop the payload in `catch` without the second guard. Which test goes red?
-//! 3. Extend: write `retry(times, work)`, which runs `work` until it does not panic, and returns the
-//!    last outcome.
+//! 3. Extend: write `retry(times, work)`, which runs `work` until it does not panic, and returns
+//!    the last outcome.
 
 // Part of concurrent-explained, MIT OR Apache-2.0.
 
@@ -80,8 +81,8 @@ use std::{error, fmt, io, mem};
 
 /// Why there is no value.
 ///
-/// The last reasons arise in worker processes only, and are explained where they do. They stand here
-/// because an enum cannot grow in a later chapter.
+/// The last reasons arise in worker processes only, and are explained where they do. They stand
+/// here because an enum cannot grow in a later chapter.
 ///
 /// # Examples
 /// ```
@@ -206,8 +207,8 @@ pub fn set_failure_hook(hook: impl Fn(&str, &Error) + Send + Sync + 'static) {
     drop(before); // a foreign closure: dropped after the lock is released (I3)
 }
 
-/// (3) Tells the hook that `what` failed, if `outcome` is an error: for code that has nobody else to
-/// tell. Without a hook the sentence goes to standard error.
+/// (3) Tells the hook that `what` failed, if `outcome` is an error: for code that has nobody else
+/// to tell. Without a hook the sentence goes to standard error.
 pub fn report(what: &str, outcome: Result<(), Error>) {
     let Err(error) = outcome else { return };
     // A clone, so that the hook runs without the lock (I3).

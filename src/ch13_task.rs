@@ -35,7 +35,7 @@
 //!                              └──────────────────────────┘
 //!   worker:  (1) job.run ── claims the work, runs it, completes
 //!
-//!   a worker of the pool that waits:  nobody has begun? (2) claim it, run it here
+//!   a worker of the pool that waits:  nobody has begun? (2) claim it, run it
 //!   any other thread that waits:      sleeps
 //! ```
 //!
@@ -47,15 +47,15 @@
 //! - I3. Only workers of the task's own pool run its work: threads that have entered the pool, and
 //!   fresh stacks of theirs, which have the same name and have been prepared as they were.
 //! - I4. A panic of the work is its outcome. The worker goes on.
-//! - Not promised: an end, if two pools wait for each other in a ring. Help with a limit: a wait with
-//!   a limit does no work, which could take longer. Hold no lock over a wait: the task that runs on
-//!   top of it may want the same lock.
+//! - Not promised: an end, if two pools wait for each other in a ring. Help with a limit: a wait
+//!   with a limit does no work, which could take longer. Hold no lock over a wait: the task that
+//!   runs on top of it may want the same lock.
 //!
 //! ## The trap
 //!
-//! To run *any* queued task while waiting. The wait is over when the other task is, and that one may
-//! be long, or wait in turn for the task whose frame lies below it on the same stack. Here a worker
-//! runs nothing but what it waits for.
+//! To run *any* queued task while waiting. The wait is over when the other task is, and that one
+//! may be long, or wait in turn for the task whose frame lies below it on the same stack. Here a
+//! worker runs nothing but what it waits for.
 //!
 //! ## Elsewhere
 //!
@@ -68,8 +68,8 @@
 //! 1. Predict: on one worker, a task spawns two others and waits for the second. In which order do
 //!    the three begin?
 //! 2. Break: let `help` run the work on any thread. Which tests go red?
-//! 3. Extend: write `both(pool, f, g)` on the example's pool: `g` is queued, `f` runs on the calling
-//!    thread. Is it safe on a worker of the same pool?
+//! 3. Extend: write `both(pool, f, g)` on the example's pool: `g` is queued, `f` runs on the
+//!    calling thread. Is it safe on a worker of the same pool?
 
 // Part of concurrent-explained, MIT OR Apache-2.0.
 
@@ -105,8 +105,8 @@ where
 
 /// A task as a queue sees it: something to run, whatever it returns.
 pub trait Job: Send + Sync {
-    /// Runs the work here, unless somebody has claimed or cancelled it before. `last` is called once
-    /// in every case: see [`Slot::complete`].
+    /// Runs the work here, unless somebody has claimed or cancelled it before. `last` is called
+    /// once in every case: see [`Slot::complete`].
     fn run(&self, last: &dyn Fn());
 
     /// Drops the work unrun and ends the task with `error`, unless somebody has claimed or
@@ -138,8 +138,8 @@ impl<F: FnOnce() -> T + Send, T: Send> Job for Slot<'_, PoolId, F, T> {
     }
 }
 
-/// Behind a task stands the pool it belongs to: only a worker of that pool may run what it waits for
-/// (I3).
+/// Behind a task stands the pool it belongs to: only a worker of that pool may run what it waits
+/// for (I3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PoolId(u32);
 

@@ -10,8 +10,8 @@
 //! ## Why
 //!
 //! A pool's queue is the one place that every thread of a program touches. Tasks of a microsecond
-//! spend more time there than they take to run. This chapter makes no new promise; it is about speed,
-//! and each step stands here because of a number.
+//! spend more time there than they take to run. This chapter makes no new promise; it is about
+//! speed, and each step stands here because of a number.
 //!
 //! ## Steps
 //!
@@ -19,24 +19,24 @@
 //!
 //! 1. A `VecDeque`, a mutex, and `notify_one` at each push. Half a million jobs take 10 times as
 //!    long as with chapter 07's queue: each notify is a system call, mostly for nobody.
-//! 2. Chapter 07 notifies only if somebody sleeps. But a worker that runs dry for a moment sleeps, and
-//!    the next push must wake it: 20 µs for a job of one. So one worker at a time, the searcher,
-//!    looks a few times more before it sleeps; while there is one, a push wakes nobody.
+//! 2. Chapter 07 notifies only if somebody sleeps. But a worker that runs dry for a moment sleeps,
+//!    and the next push must wake it: 20 µs for a job of one. So one worker at a time, the
+//!    searcher, looks a few times more before it sleeps; while there is one, a push wakes nobody.
 //! 3. Producers and workers meet at one lock for each job. So a worker takes the whole inbox, by a
 //!    swap of two pointers, to a shelf of its own, and the lock is free again.
 //! 4. A private shelf is a trap: its owner may wait for a job that lies on it. So others may take
 //!    from a shelf, the older half at a time.
-//! 5. A task that spawns a task pays the shared lock once more. So a worker's own job goes on its own
-//!    shelf. And what it has done itself while it waited is forgotten there: the memory of `fib(25)`,
-//!    a task for each call, falls to three quarters.
+//! 5. A task that spawns a task pays the shared lock once more. So a worker's own job goes on its
+//!    own shelf. And what it has done itself while it waited is forgotten there: the memory of
+//!    `fib(25)`, a task for each call, falls to three quarters.
 //! 6. Then a worker whose jobs make jobs never looks into the inbox again. So a shelf is worked off
 //!    in rounds, and each round ends at the inbox.
 //!
 //! ## Picture
 //!
 //! ```text
-//!   from outside:  push ──(1)──▶ inbox ────┐ (3) end of a round: all of it, swapped,
-//!                                          │     and half of a neighbour's shelf
+//!   from outside:  push ──(1)──▶ inbox ────┐ (3) end of a round: all of it,
+//!                                          │ and half of a neighbour's shelf
 //!                       ┌──────────────────┴───────────────┐
 //!                       ▼                                  ▼
 //!                shelf of worker 0                  shelf of worker 1
@@ -46,21 +46,21 @@
 //!                    worker 0                        worker 1
 //!
 //!   a worker that finds nothing:  searching (one at a time) ──▶ asleep
-//!                                     ▲                           │ woken by a push
-//!                                     └───────────────────────────┘
+//!                                     ▲                           │
+//!                                     └───── woken by a push ─────┘
 //! ```
 //!
 //! ## Promises
 //!
 //! - I1. Each job leaves once: to one worker, or to `drain`.
 //! - I2. Nobody sleeps beside a job: while jobs wait and workers sleep, one worker is searching.
-//! - I3. No job waits without end while workers take jobs: a round takes what was on the shelf when it
-//!   began, and then comes the inbox.
+//! - I3. No job waits without end while workers take jobs: a round takes what was on the shelf when
+//!   it began, and then comes the inbox.
 //! - I4. One worker alone takes the jobs of one pusher in their order.
 //! - I5. A closed backlog accepts nothing, and gives out what is there.
 //! - I6. No job is dropped under a lock.
-//! - Not promised: an order between jobs from outside and a worker's own, which may overtake what is
-//!   still in the inbox; an order between workers.
+//! - Not promised: an order between jobs from outside and a worker's own, which may overtake what
+//!   is still in the inbox; an order between workers.
 //!
 //! ## The trap
 //!

@@ -17,8 +17,8 @@
 //! ## Steps
 //!
 //! 1. The twenty-line pool, its queue a [`Backlog`]. Starts eight threads for one task.
-//! 2. A thread is started when there are more tasks under way than threads. Fails if a worker counts
-//!    as free too early: a callback of its task blocks, and the next task gets no thread.
+//! 2. A thread is started when there are more tasks under way than threads. Fails if a worker
+//!    counts as free too early: a callback of its task blocks, and the next task gets no thread.
 //! 3. So a worker says itself that it is free: when no foreign code of its task can run any more,
 //!    and before anybody can see the outcome.
 //! 4. Several ends, and several at once: a reason that stays, a backlog that accepts nothing more,
@@ -82,8 +82,8 @@
 //!
 //! 1. Predict: a pool of one, and a task that spawns two others and waits for the second. In which
 //!    order do the three begin? And if it waits with `result_timeout`?
-//! 2. Break: in `Shared::work`, take the task off `under_way` before `run`, and pass `&|| ()`. Which
-//!    tests go red?
+//! 2. Break: in `Shared::work`, take the task off `under_way` before `run`, and pass `&|| ()`.
+//!    Which tests go red?
 //! 3. Extend: write `both(&pool, f, g)`, which runs `g` on the pool and `f` on the calling thread,
 //!    and returns both values. Is it safe to call it on a worker of the same pool?
 
@@ -212,7 +212,8 @@ impl ThreadPool {
         future
     }
 
-    /// [`ThreadPool::spawn`] of a call: the function and its argument, as a process pool needs them.
+    /// [`ThreadPool::spawn`] of a call: the function and its argument, as a process pool needs
+    /// them.
     ///
     /// # Examples
     /// ```

@@ -17,9 +17,9 @@ thread_local! {
 
 /// Runs `step` now, or puts it off if this thread is in the middle of done callbacks.
 ///
-/// A promise that is completed by a callback completes after that callback. Done at once, a chain of
-/// promises, each completed by a callback of the one before, would be as deep on the stack as it is
-/// long (I6).
+/// A promise that is completed by a callback completes after that callback. Done at once, a chain
+/// of promises, each completed by a callback of the one before, would be as deep on the stack as it
+/// is long (I6).
 pub(super) fn now_or_later(step: impl FnOnce() + 'static) {
     if IN_CALLBACKS.get() {
         LATER.with(|later| later.borrow_mut().push_back(Box::new(step)));
@@ -39,8 +39,8 @@ pub(super) fn run_callbacks(callbacks: impl FnOnce()) {
     }
 }
 
-/// Runs what this thread has put off so far. A callback that waits calls this first: it may wait for
-/// what it has put off itself.
+/// Runs what this thread has put off so far. A callback that waits calls this first: it may wait
+/// for what it has put off itself.
 pub(super) fn run_put_off() {
     let next = || LATER.with(|later| later.borrow_mut().pop_front());
     while let Some(step) = next() {

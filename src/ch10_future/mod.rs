@@ -19,8 +19,8 @@
 //! 1. A closure in the queue and a channel for its answer. Fails because nobody owns the task in
 //!    between: cancelled, its data stays until a worker meets it. (In the example.)
 //! 2. One box with one mutex: `Pending(work)`, then `Running`, then `Finished(outcome)`, then
-//!    `Taken`. To begin is to take the work out, so it happens once; to cancel is to take it out and
-//!    drop it.
+//!    `Taken`. To begin is to take the work out, so it happens once; to cancel is to take it out
+//!    and drop it.
 //! 3. A callback must see the outcome before the reader moves it out, and runs without the lock. So
 //!    there is a stage between `Running` and `Finished`: `Completing`.
 //! 4. A callback completes the next promise, its callback the next: 100 000 links overflow the
@@ -31,11 +31,11 @@
 //! ## Picture
 //!
 //! ```text
-//!          claim                complete                       result
-//! Pending(work) ──(1)─▶ Running ──(2)─▶ Completing ──(3)─▶ Finished ──(4)─▶ Taken
-//!   │     ▲                │                ▲ the callbacks
-//!   │     └── hand_back ───┘                │ run here
-//!   └───────────────────────────────────────┘ cancel, fail: (5) the work is dropped
+//!          claim             complete                    result
+//! Pending(work) ─(1)▶ Running ─(2)▶ Completing ─(3)▶ Finished ─(4)▶ Taken
+//!   │     ▲              │              ▲ the callbacks
+//!   │     └─ hand_back ──┘              │ run here
+//!   └───────────────────────────────────┘ cancel, fail: (5) the work is dropped
 //!
 //!              │ start    complete    promise    cancel     callback   result
 //!              │                      dropped               added
@@ -47,16 +47,16 @@
 //!                                                 * true if it is cancelled
 //! ```
 //!
-//! `state` is the machine, `slot` puts it under its mutex, `later` makes chains a loop; this file has
-//! the two ends, [`Promise`] and [`Future`].
+//! `seam` is what stands around it, `state` the machine, `slot` puts it under its mutex, `later` makes chains a loop; this file
+//! has the two ends, [`Promise`] and [`Future`].
 //!
 //! ## Promises
 //!
 //! - I1. The work is taken out once: it runs, or it is dropped unrun, never both. `cancel` drops it
 //!   on the spot, with all that it captured.
 //! - I2. Exactly one outcome: `Finished` is entered with it, and nothing replaces it.
-//! - I3. Callbacks added before completion have run when `result` returns. Each runs once, in order,
-//!   without the lock.
+//! - I3. Callbacks added before completion have run when `result` returns. Each runs once, in
+//!   order, without the lock.
 //! - I4. A promise that is dropped completes with [`Error::Abandoned`].
 //! - I5. A failure that nobody looked at is reported when its future is dropped, once. A failure:
 //!   [`Error::is_failure`]; to look: `result`, `error`, a callback.
@@ -64,10 +64,10 @@
 //!   more stack when it is longer.
 //! - I7. The end of a task is told (`last`) when no foreign code of it is left to run, and before
 //!   anybody can see the outcome.
-//! - Not promised: which thread runs a callback (it is the one that completes or cancels, or the one
-//!   that adds it too late); that `cancel` stops work which has begun; a flat stack for a chain of
-//!   futures that callbacks cancel. A callback that waits for its own future hangs. To drop a future
-//!   neither cancels nor waits.
+//! - Not promised: which thread runs a callback (it is the one that completes or cancels, or the
+//!   one that adds it too late); that `cancel` stops work which has begun; a flat stack for a chain
+//!   of futures that callbacks cancel. A callback that waits for its own future hangs. To drop a
+//!   future neither cancels nor waits.
 //!
 //! ## The trap
 //!
@@ -90,20 +90,21 @@
 //!    when?
 //! 2. Break: in `finish`, set `published` before the loop over the callbacks. Which promise falls,
 //!    and which tests say so?
-//! 3. Extend: write `map_ok`, a future of `f(&value)`, with one promise and one callback. Why can it
-//!    only borrow the value?
+//! 3. Extend: write `map_ok`, a future of `f(&value)`, with one promise and one callback. Why can
+//!    it only borrow the value?
 
 // Part of concurrent-explained, MIT OR Apache-2.0.
 
 mod later;
+mod seam;
 mod slot;
 mod state;
 
+pub use seam::{Source, Watcher};
 pub use slot::Slot;
 
 use super::ch09_outcome::Error;
-use slot::Reading;
-use state::Phase;
+use state::{Phase, Reading};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -283,8 +284,8 @@ impl<'env, T> Future<'env, T> {
         self.slot.watch(watcher, key)
     }
 
-    /// Forgets a [`Future::watch`] of `watcher`; a task that is ending at this moment may still tell
-    /// it.
+    /// Forgets a [`Future::watch`] of `watcher`; a task that is ending at this moment may still
+    /// tell it.
     pub fn unwatch(&self, watcher: &Arc<dyn Watcher>) {
         self.slot.unwatch(watcher);
     }
@@ -373,29 +374,6 @@ impl<T: Send + 'static> Drop for Promise<T> {
             self.fulfil(Err(Error::Abandoned)); // (I4)
         }
     }
-}
-
-/// What stands behind a future: how its outcome comes about. By default somebody else sees to that.
-pub trait Source<W, T>: Send + Sync {
-    /// Calls `run` if the work may be done on this thread, which is about to wait for it.
-    fn help(&self, _run: &(dyn Fn() + Sync)) {}
-
-    /// Does the work.
-    fn run(&self, work: W) -> Result<T, Error> {
-        drop(work);
-        Err(Error::Abandoned)
-    }
-
-    /// Stops running work for good, if that is possible: where it runs in a process of its own.
-    fn interrupt(&self) -> bool {
-        false
-    }
-}
-
-/// One thread that waits for many futures at once.
-pub trait Watcher: Send + Sync {
-    /// The task watched under `key` is done. Must not block: the thread that calls it counts as free.
-    fn done(&self, key: usize);
 }
 
 // Plumbing

@@ -3,14 +3,15 @@
 // Part of concurrent-explained, MIT OR Apache-2.0.
 
 use super::super::ch09_outcome::{Error, catch, report};
-use super::state::{Callback, Phase, Stage, State};
-use super::{Source, Watcher, later};
+use super::later;
+use super::seam::{Source, Watcher};
+use super::state::{Callback, Phase, Reading, Stage, State};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 use std::{fmt, thread};
 
-/// How often a reader looks again before it sleeps: a look costs about as much as a yield, to be put
-/// to sleep and woken a hundred times that.
+/// How often a reader looks again before it sleeps: a look costs about as much as a yield, to be
+/// put to sleep and woken a hundred times that.
 const LOOKS: u32 = 20;
 
 /// The state machine: first the work `W`, then the outcome, under one mutex.
@@ -148,8 +149,7 @@ impl<'env, S: Source<W, T>, W, T> Slot<'env, S, W, T> {
 
     /// Waits until everybody may know the outcome, or until `deadline`.
     fn finished_by(&self, deadline: Option<Instant>) -> Guard<'_, 'env, W, T> {
-        let mut state = self.lock();
-        let mut looks = 0;
+        let (mut state, mut looks) = (self.lock(), 0);
         while !state.published {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             if left == Some(Duration::ZERO) {
@@ -186,21 +186,6 @@ impl<'env, S: Source<W, T>, W, T> Slot<'env, S, W, T> {
     pub fn is_stale(&self) -> bool {
         self.state.try_lock().is_ok_and(|state| state.phase() != Phase::Pending)
     }
-}
-
-/// What a future asks of its slot, whatever the work and its source are.
-pub(super) trait Reading<'env, T>: Send + Sync {
-    fn help_unless(&self, deadline: Option<Instant>);
-    fn wait_by(&self, deadline: Option<Instant>) -> bool;
-    fn take_by(&self, deadline: Option<Instant>) -> Option<Result<T, Error>>;
-    fn phase(&self) -> Phase;
-    fn error(&self) -> Option<Error>;
-    fn cancel(&self);
-    fn interrupt(&self) -> bool;
-    fn add_callback(&self, callback: Callback<'env, T>);
-    fn watch(&self, watcher: Arc<dyn Watcher>, key: usize) -> bool;
-    fn unwatch(&self, watcher: &Arc<dyn Watcher>);
-    fn reader_dropped(&self);
 }
 
 impl<'env, S: Source<W, T>, W: Send, T: Send> Reading<'env, T> for Slot<'env, S, W, T> {
@@ -242,8 +227,8 @@ impl<'env, S: Source<W, T>, W: Send, T: Send> Reading<'env, T> for Slot<'env, S,
     fn add_callback(&self, callback: Callback<'env, T>) {
         let mut state = self.lock();
         state.listeners.get_or_insert_default().callbacks.push(callback);
-        // The end once more, for the callback that came late. Nobody can take the outcome meanwhile:
-        // that needs the future as a whole, and this call borrows it.
+        // The end once more, for the callback that came late. Nobody can take the outcome
+        // meanwhile: that needs the future as a whole, and this call borrows it.
         if let Some(outcome) = state.take_outcome() {
             self.finish(state, outcome, &|| ());
         }
@@ -261,7 +246,8 @@ impl<'env, S: Source<W, T>, W: Send, T: Send> Reading<'env, T> for Slot<'env, S,
     }
 
     fn unwatch(&self, watcher: &Arc<dyn Watcher>) {
-        // The caller still has `watcher`, so what is dropped under the lock is never the last of it.
+        // The caller still has `watcher`, so what is dropped under the lock is never the last of
+        // it.
         if let Some(listeners) = &mut self.lock().listeners {
             listeners.watcher.take_if(|theirs| Arc::ptr_eq(&theirs.0, watcher));
         }

@@ -3,9 +3,10 @@
 // Part of concurrent-explained, MIT OR Apache-2.0.
 
 use super::super::ch09_outcome::Error;
-use super::Watcher;
+use super::seam::Watcher;
 use std::mem;
 use std::sync::Arc;
+use std::time::Instant;
 
 pub(super) struct State<'env, W, T> {
     pub(super) stage: Stage<W, T>,
@@ -26,7 +27,8 @@ pub(super) enum Stage<W, T> {
     Pending(W),
     /// Somebody has claimed it, and owes an outcome.
     Running,
-    /// The end is decided. The outcome is out of here, lent to callbacks; a copy of its error stays.
+    /// The end is decided. The outcome is out of here, lent to callbacks; a copy of its error
+    /// stays.
     Completing(Option<Box<Error>>),
     /// Here for the reader.
     Finished(Result<T, Error>),
@@ -132,4 +134,19 @@ impl<'env, W, T> State<'env, W, T> {
             _ => self.phase().is_done(),
         }
     }
+}
+
+/// What a future asks of its slot, whatever the work and its source are.
+pub(super) trait Reading<'env, T>: Send + Sync {
+    fn help_unless(&self, deadline: Option<Instant>);
+    fn wait_by(&self, deadline: Option<Instant>) -> bool;
+    fn take_by(&self, deadline: Option<Instant>) -> Option<Result<T, Error>>;
+    fn phase(&self) -> Phase;
+    fn error(&self) -> Option<Error>;
+    fn cancel(&self);
+    fn interrupt(&self) -> bool;
+    fn add_callback(&self, callback: Callback<'env, T>);
+    fn watch(&self, watcher: Arc<dyn Watcher>, key: usize) -> bool;
+    fn unwatch(&self, watcher: &Arc<dyn Watcher>);
+    fn reader_dropped(&self);
 }
