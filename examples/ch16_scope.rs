@@ -33,7 +33,8 @@ pub(crate) fn quicksort<'env, T: Ord + Send>(pool: &Scope<'env>, mut items: &'en
     items.sort_unstable();
 }
 
-/// Splits around the median of three: nothing in the first part is larger than anything in the second.
+/// Splits around the median of three: nothing in the first part is larger than what is in the
+/// second.
 fn partition<T: Ord>(items: &mut [T]) -> (&mut [T], &mut [T]) {
     let (middle, last) = (items.len() / 2, items.len() - 1);
     let mut three = [0, middle, last];

@@ -30,7 +30,7 @@
 //!   scope(2, |pool| {            ──┐
 //!       pool.spawn(|| .. data ..)  │  body: here, beside two workers
 //!   })                           ──┤
-//!     (1) the body is over         │  (2) nothing is under way: the backlog closes
+//!     (1) the body is over         │  (2) all over: the backlog closes
 //!     (3) the workers have ended ──┘
 //!   data.push(..)                     borrowed no longer
 //!
@@ -49,7 +49,8 @@
 //!   were spawned by tasks.
 //! - I2. While the body or a task is under way, what it spawns runs. (If the body panicked: no
 //!   more.)
-//! - I3. A failure that nobody has read by the end of the scope panics there, after all tasks ended.
+//! - I3. A failure that nobody has read by the end of the scope panics there, after all tasks have
+//!   ended.
 //! - I4. A worker that waits for an unstarted task of its own scope runs it, as in a thread pool.
 //! - Not promised: an end, if a task waits for news that only comes after the scope. And a ring of
 //!   waits stays one: a pool's worker in a scope whose task waits for that pool's only worker.
@@ -199,7 +200,7 @@ struct Shared<'env> {
     /// The body counts as one, each task that has been queued and not left the worker that took it
     /// as another. At zero nobody is left who could spawn.
     under_way: AtomicUsize,
-    /// Tasks whose failure nobody had read when their worker left them: perhaps somebody still will.
+    /// Tasks whose failure nobody had read when their worker left them: somebody still may.
     unread: Mutex<Vec<Arc<dyn Job + 'env>>>,
 }
 
@@ -218,7 +219,8 @@ impl<'env> Scope<'env> {
     ///
     /// let sum = scope(1, |pool| {
     ///     let pool = pool.clone();
-    ///     let outer = pool.clone().spawn(move || pool.spawn(|| 20).result().map(|inner| inner + 1));
+    ///     let outer = pool.clone();
+    ///     let outer = outer.spawn(move || pool.spawn(|| 20).result().map(|inner| inner + 1));
     ///     outer.result()
     /// });
     /// assert_eq!(sum, Ok(Ok(21)));

@@ -1,4 +1,5 @@
-//! Chapter 16: each row of the table, each invariant, the sort of the example, and the answers to `Try`.
+//! Chapter 16: each row of the table, each invariant, the sort of the example, and the answers to
+//! `Try`.
 
 mod support;
 
