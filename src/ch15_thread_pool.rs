@@ -97,7 +97,7 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
-use std::{fmt, io};
+use std::{fmt, io, iter};
 
 /// Threads that run tasks: started on demand, reused, never more than the maximum.
 ///
@@ -362,7 +362,7 @@ impl Shared {
             report("a worker's initializer", Err(broken.clone()));
             return self.end(broken.clone(), &broken);
         }
-        while let Some(job) = self.backlog.next(number) {
+        for job in iter::from_fn(|| self.backlog.next(number)) {
             // (2), (3) I2: the worker is free when no foreign code of its task is left, and before
             // anybody hears of the task's end. Said later, the next `spawn` of a thread that heard
             // of it would find this worker busy and start another; said earlier, a callback that

@@ -210,10 +210,7 @@ impl<'env, S: Source<W, T>, W: Send, T: Send> Reading<'env, T> for Slot<'env, S,
     }
 
     fn error(&self) -> Option<Error> {
-        let mut state = self.lock();
-        let error = if state.published { state.error().cloned() } else { None };
-        state.seen |= error.is_some();
-        error
+        self.lock().look_at_error()
     }
 
     fn cancel(&self) {
@@ -229,7 +226,8 @@ impl<'env, S: Source<W, T>, W: Send, T: Send> Reading<'env, T> for Slot<'env, S,
         state.listeners.get_or_insert_default().callbacks.push(callback);
         // The end once more, for the callback that came late. Nobody can take the outcome
         // meanwhile: that needs the future as a whole, and this call borrows it.
-        if let Some(outcome) = state.take_outcome() {
+        let outcome = state.take_outcome();
+        if let Some(outcome) = outcome {
             self.finish(state, outcome, &|| ());
         }
     }
@@ -256,7 +254,8 @@ impl<'env, S: Source<W, T>, W: Send, T: Send> Reading<'env, T> for Slot<'env, S,
     fn reader_dropped(&self) {
         let mut state = self.lock();
         state.reader_dropped = true;
-        if let Some(outcome) = state.take_outcome() {
+        let outcome = state.take_outcome();
+        if let Some(outcome) = outcome {
             self.discard(state, outcome);
         }
     }

@@ -114,6 +114,13 @@ impl<'env, W, T> State<'env, W, T> {
         }
     }
 
+    /// The same, once everybody may know it. The asker has seen it then (I5).
+    pub(super) fn look_at_error(&mut self) -> Option<Error> {
+        let error = if self.published { self.error().cloned() } else { None };
+        self.seen |= error.is_some();
+        error
+    }
+
     pub(super) fn phase(&self) -> Phase {
         match (&self.stage, self.published, self.error()) {
             (Stage::Pending(_), ..) => Phase::Pending,
