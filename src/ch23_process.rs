@@ -99,6 +99,8 @@ fn unlocked(stream: impl std::os::fd::AsFd) -> io::Result<File> {
 pub const LAST_MOMENT: Duration = Duration::from_millis(500);
 /// How long a process may take to exit when its input has ended. Then it is killed.
 pub const GRACE: Duration = Duration::from_secs(2);
+/// What is said of a process that is ended because it takes too long to get ready.
+pub const TOO_LATE: &str = "it was not ready in time";
 /// How much is kept of what a worker says, in bytes.
 const LAST_WORDS: usize = 4096;
 
@@ -350,7 +352,8 @@ impl<R: Read> Replies<R> {
         let status = self.killer.reap(if seen.is_none() { LAST_MOMENT } else { Duration::ZERO });
         let death = self.killer.death("", status, seen, 0);
         let how = status.map_or(String::new(), |status| format!(" ({status})"));
-        let hint = if self.start.seal.is_some() && seen.is_none() { NOT_SERVED } else { "" };
+        let forgot = self.start.seal.is_some() && seen.is_none_or(|seen| seen == TOO_LATE);
+        let hint = if forgot { NOT_SERVED } else { "" };
         let (command, cause, said) = (&self.start.command, death.cause, death.stderr);
         format!("{command:?} is no worker: {cause}{how}. {hint}\nIt said:\n{said}")
     }

@@ -13,7 +13,7 @@
 // Part of concurrent-explained, MIT OR Apache-2.0.
 
 use super::super::ch09_outcome::{Death, Error, Overrun};
-use super::super::ch23_process::{Killer, LAST_MOMENT};
+use super::super::ch23_process::{Killer, LAST_MOMENT, TOO_LATE};
 use super::super::ch24_in_flight::{Due, End, InFlight, Verdict};
 use super::call::Given;
 use super::settings::Settings;
@@ -204,7 +204,7 @@ impl<I> Worker<I> {
         }
         match &self.life {
             Life::Starting(when) if since(*when, settings.start_timeout) => {
-                self.end_by_force(Why::NotReady("it was not ready in time".to_owned()));
+                self.end_by_force(Why::NotReady(TOO_LATE.to_owned()));
             }
             Life::Leaving(when) if since(*when, settings.exit_timeout) => {
                 self.end_by_force(Why::Left)
