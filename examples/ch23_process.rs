@@ -1,5 +1,5 @@
-//! Look at `Small`, a whole typed process pool: a queue, and some threads with a process each. Then at what it cannot
-//! do, with the figures that the next two chapters are about.
+//! Look at `Small`, a whole typed process pool: a queue, and some threads with a process each.
+//! Then at what it cannot do, with the figures that the next two chapters are about.
 //!
 //! Expected output:
 //!

@@ -1,5 +1,5 @@
-//! Look at what a slow call takes hostage: first with a window that counts calls, then with one that counts time. In
-//! the last lines a worker dies, and the order of its answers says who pays.
+//! Look at what a slow call takes hostage: first with a window that counts calls, then with one
+//! that counts time. In the last lines a worker dies, and the order of its answers says who pays.
 //!
 //! Expected output:
 //!

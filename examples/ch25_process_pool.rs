@@ -1,5 +1,5 @@
-//! Look at the first line: one thread at two pipes, and two processes wait for each other. Then the pool: a hundred
-//! tasks of which one ends its process, and a task that never ends.
+//! Look at the first line: one thread at two pipes, and two processes wait for each other. Then
+//! the pool: a hundred tasks of which one ends its process, and a task that never ends.
 //!
 //! Expected output:
 //!
@@ -44,8 +44,8 @@ fn forever((): ()) {
     }
 }
 
-/// Writes a megabyte to a process that sends everything back, and only then reads. True if that is still not done
-/// after a while (the watchdog of this example).
+/// Writes a megabyte to a process that sends everything back, and only then reads. True if that is
+/// still not done after a while (the watchdog of this example).
 fn one_thread_is_stuck() -> bool {
     let mut command = Command::new(env::current_exe().unwrap());
     let mut child =

@@ -9,10 +9,11 @@
 //!
 //! ## Why
 //!
-//! Chapter 22 made a worker that answers anybody. Somebody has to start it, to wait until it is ready,
-//! to ask, to read the answer among what it prints, and to find out what became of it when no answer
-//! comes: it may have ended, and then the system must be asked how; it may have to be ended. This
-//! chapter is that, once, for one process: a value that is started, called and dropped.
+//! Chapter 22 made a worker that answers anybody. Somebody has to start it, to wait until it is
+//! ready, to ask, to read the answer among what it prints, and to find out what became of it when
+//! no answer comes: it may have ended, and then the system must be asked how; it may have to be
+//! ended. This chapter is that, once, for one process: a value that is started, called and
+//! dropped.
 //!
 //! ## Steps
 //!
@@ -22,7 +23,8 @@
 //!    standard error has a thread of its own, and a long request is written beside the reading.
 //! 3. Death has three signs, each alone misleading. Standard output ends, but a grandchild may hold
 //!    it open. The process is gone, but its answers are still in the pipe. It says something on
-//!    standard error, but that is another pipe. So: read to the end, then reap, then ask what it said.
+//!    standard error, but that is another pipe. So: read to the end, then reap, then ask what it
+//!    said.
 //!
 //! ## Picture
 //!
@@ -41,8 +43,8 @@
 //!
 //! ## Promises
 //!
-//! - I1. The first message of a worker is `ready`, or there is no [`Process`] but an error that shows
-//!   its command line, how it ended and what it said.
+//! - I1. The first message of a worker is `ready`, or there is no [`Process`] but an error that
+//!   shows its command line, how it ended and what it said.
 //! - I2. A call has one outcome. A worker that ends without an answer is [`Error::Died`], with the
 //!   task, the exit status and the last words since the call was sent.
 //! - I3. No call waits for a full pipe: whatever the worker prints is read while the call waits.
@@ -50,15 +52,15 @@
 //!   that lock while it waits for a call does not wait for itself.
 //! - I5. A process that was started is reaped: when it has ended, or when its `Process` is dropped.
 //!   It is never killed after that, when its number may be another's.
-//! - Not promised: an end. A task without end is waited for without end, unless a [`Killer`] is kept.
-//!   And a process that the worker has started may hold its pipes open.
+//! - Not promised: an end. A task without end is waited for without end, unless a [`Killer`] is
+//!   kept. And a process that the worker has started may hold its pipes open.
 //!
 //! ## The trap
 //!
-//! `Child::wait` on one thread and `Child::kill` on another: both need `&mut Child`, so the one that
-//! waits holds the lock that the killer needs, and the task without end cannot be stopped. Here nobody
-//! holds that lock and waits: the thread of the call waits at the *pipe*, and looks for the exit
-//! afterwards.
+//! `Child::wait` on one thread and `Child::kill` on another: both need `&mut Child`, so the one
+//! that waits holds the lock that the killer needs, and the task without end cannot be stopped.
+//! Here nobody holds that lock and waits: the thread of the call waits at the *pipe*, and looks
+//! for the exit afterwards.
 //!
 //! ## Elsewhere
 //!
@@ -68,8 +70,8 @@
 //!
 //! ## Try
 //!
-//! 1. Predict: the parent has SIGCHLD ignored, so the system reaps its children by itself. What does
-//!    the error of a call say of the exit status?
+//! 1. Predict: the parent has SIGCHLD ignored, so the system reaps its children by itself. What
+//!    does the error of a call say of the exit status?
 //! 2. Break: leave out the thread at standard error. Which task is waited for without end?
 //! 3. Extend: write `call_timeout(process, limit, task, argument)` with a [`Killer`] and a thread.
 //!    What does the process answer to the call after that?
@@ -136,7 +138,8 @@ impl Start {
         Start { command, seal: None, limit: LIMIT, skips_noise: true }
     }
 
-    /// Starts it, with a pipe at each end; its output is read through `pipe`. It is not ready yet. (1)
+    /// Starts it, with a pipe at each end; its output is read through `pipe`. It is not ready yet.
+    /// (1)
     ///
     /// # Errors
     /// Why it cannot be started.
@@ -347,7 +350,8 @@ impl<R: Read> Replies<R> {
         }
     }
 
-    /// Waits for the end of a process that never got ready, and says for a person what was seen of it. (I1)
+    /// Waits for the end of a process that never got ready, and says for a person what was seen of
+    /// it. (I1)
     pub fn no_worker(&self, seen: Option<&str>) -> String {
         let status = self.killer.reap(if seen.is_none() { LAST_MOMENT } else { Duration::ZERO });
         let death = self.killer.death("", status, seen, 0);
@@ -379,7 +383,8 @@ impl Killer {
     /// Ends the process at once, if it runs.
     pub fn kill(&self) {
         let mut child = self.child.lock().unwrap();
-        // (I5) With SIGCHLD ignored it is the system that reaps, and std knows nothing of it: so ask.
+        // (I5) With SIGCHLD ignored it is the system that reaps, and std knows nothing of it: so
+        // ask.
         if matches!(child.try_wait(), Ok(None)) {
             let _ = child.kill();
         }
@@ -394,8 +399,9 @@ impl Killer {
         }
     }
 
-    /// Waits until it has exited, kills it when that takes longer than `patience`, and waits a moment
-    /// for its last words: somebody else may hold that pipe open. How it ended, if by itself. (5)
+    /// Waits until it has exited, kills it when that takes longer than `patience`, and waits a
+    /// moment for its last words: somebody else may hold that pipe open. How it ended, if by
+    /// itself. (5)
     pub fn reap(&self, patience: Duration) -> Option<ExitStatus> {
         let status = within(patience, || self.exit()).unwrap_or_else(|| {
             self.kill();

@@ -14,16 +14,17 @@
 //! shared. But then a worker that dies has many calls in hand, a slow task has others stuck behind
 //! it, and a pipe that is too full stops both sides. Somebody has to keep the books.
 //!
-//! This chapter is the books of one worker, and nothing else: no pipe, no thread, no lock, no clock.
-//! The time is an argument. So it can be played on paper, and each line of it can be tested.
+//! This chapter is the books of one worker, and nothing else: no pipe, no thread, no lock, no
+//! clock. The time is an argument. So it can be played on paper, and each line of it can be
+//! tested.
 //!
 //! ## Steps
 //!
 //! 1. A queue of what was sent. An answer removes the first: anything else is a worker gone wrong.
-//! 2. A worker that ends has begun the first call at most, so the first pays and the others go back.
-//!    Except if the first was not wholly in the pipe: then it was not begun either.
-//! 3. How many may be sent? A number is wrong: 1 000 quick ones are a millisecond, 1 000 slow ones an
-//!    hour in which nobody else can do them. So the bound is a time: as many as fit into 3 ms.
+//! 2. A worker that ends has begun the first call at most, so the first pays and the others go
+//!    back. Except if the first was not wholly in the pipe: then it was not begun either.
+//! 3. How many may be sent? A number is wrong: 1 000 quick ones are a millisecond, 1 000 slow ones
+//!    an hour in which nobody else can do them. So the bound is a time: as many as fit into 3 ms.
 //! 4. The guess may be wrong. When the first call takes long, the others are called back.
 //!
 //! ## Picture
@@ -45,12 +46,13 @@
 //!
 //! ## Promises
 //!
-//! - I1. Answers come in the order of the requests; the first call without an answer is the one that
-//!   may have begun. Another answer is an error.
+//! - I1. Answers come in the order of the requests; the first call without an answer is the one
+//!   that may have begun. Another answer is an error.
 //! - I2. When the worker ends, at most one call pays; each other one comes back, once.
 //! - I3. More than one call is in flight only up to 32 KiB of requests, and up to as many as the
 //!   worker reads ahead.
-//! - I4. The calls in flight take about 3 ms, judged by the last answer; the window at most doubles.
+//! - I4. The calls in flight take about 3 ms, judged by the last answer; the window at most
+//!   doubles.
 //! - I5. When a call takes longer than 10 ms, those behind it are called back, once.
 //! - I6. A call is ended for its limit, or on request, only when it is alone, or 10 ms after the
 //!   others were called back: the worker could begin one of them between its answer and its end.
@@ -66,15 +68,17 @@
 //! - TCP keeps bytes in flight by a window too, and doubles it while all goes well.
 //! - HTTP/1.1 pipelining has the same rule, answers in order, and the same trouble: one slow answer
 //!   holds up all behind it. It has no recall; HTTP/2 gave up the order instead.
-//! - Python's process pool keeps one call more than it has workers in a queue that all of them read.
+//! - Python's process pool keeps one call more than it has workers in a queue that all of them
+//!   read.
 //!
 //! ## Try
 //!
-//! 1. Predict, on paper: 7, 8 and 9 are sent at 0 ms; 7 is answered at 1 ms; 20 ms later nothing has
-//!    come. What is due, and what is due 10 ms after that, if 8 has a limit of 5 ms?
-//! 2. Break: in `end`, leave out that the first may be unwritten. Which call fails that nobody began?
-//! 3. Extend: write `oldest(&self, now)`, how long the first call has been running. What is it for a
-//!    call that became the first when the one before it was answered?
+//! 1. Predict: on paper, 7, 8 and 9 are sent at 0 ms; 7 is answered at 1 ms; 20 ms later nothing
+//!    has come. What is due, and what is due 10 ms after that, if 8 has a limit of 5 ms?
+//! 2. Break: in `end`, leave out that the first may be unwritten. Which call fails that nobody
+//!    began?
+//! 3. Extend: write `oldest(&self, now)`, how long the first call has been running. What is it for
+//!    a call that became the first when the one before it was answered?
 
 // Part of concurrent-explained, MIT OR Apache-2.0.
 
@@ -83,8 +87,8 @@ use std::time::{Duration, Instant};
 
 /// Requests in one pipe stay within this many bytes, unless a single one is larger.
 ///
-/// A pipe of Linux holds 16 pages of 4 096 bytes. Two writes that do not fit into one page take two,
-/// so 32 KiB fit in any case, and whoever writes them does not block.
+/// A pipe of Linux holds 16 pages of 4 096 bytes. Two writes that do not fit into one page take
+/// two, so 32 KiB fit in any case, and whoever writes them does not block.
 pub const PIPE_BYTES: usize = 32 * 1024;
 
 /// How much work may lie in one pipe, by the time that the last answer took.
@@ -129,8 +133,8 @@ pub struct InFlight<C> {
     ahead: usize,
     /// Since when the first call may be running; `None` while there is no call.
     since: Option<Instant>,
-    /// The call behind which the others were last called back, and when; `None` once all that were in
-    /// flight then have come back or are answered.
+    /// The call behind which the others were last called back, and when; `None` once all that were
+    /// in flight then have come back or are answered.
     recall: Option<(u64, Instant)>,
 }
 
@@ -222,8 +226,8 @@ impl<C> InFlight<C> {
 
     /// True if enough has been answered to make another write worth its system call.
     ///
-    /// At each answer, half of all system calls would carry one request; from half of the window on,
-    /// each carries half a window, and the worker still has the other half.
+    /// At each answer, half of all system calls would carry one request; from half of the window
+    /// on, each carries half a window, and the worker still has the other half.
     pub fn wants_more(&self) -> bool {
         self.calls.len() <= self.window / 2
     }

@@ -1,4 +1,5 @@
-//! One worker process as a value. This program is its own worker: `worker_entry` serves, and does nothing as a test.
+//! One worker process as a value. This program is its own worker: `worker_entry` serves, and does
+//! nothing as a test.
 
 #![cfg(unix)]
 
@@ -270,9 +271,11 @@ fn a_program_whose_file_is_gone_starts_itself_all_the_same() {
     assert!(!copy.exists());
 }
 
-// ---- the answers to `Try` --------------------------------------------------------------------------------------
+// ---- the answers to `Try`
+// --------------------------------------------------------------------------------------
 
-// Predict: nothing. The system has reaped the process, so nobody can tell how it ended; but its end is noticed at once.
+// Predict: nothing. The system has reaped the process, so nobody can tell how it ended; but its
+// end is noticed at once.
 #[test]
 fn try_1_with_sigchld_ignored_a_death_has_no_status() {
     let name = "try_1_with_sigchld_ignored_a_death_has_no_status";
@@ -296,16 +299,17 @@ fn try_1_with_sigchld_ignored_a_death_has_no_status() {
     assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
 }
 
-// Break: without the thread, `i3_a_megabyte_of_each_kind_at_once_holds_up_nothing` waits without end: the pipe of
-// standard error is full, and the task waits for room in it. `i2_a_death_names_…` finds no last words.
+// Break: without the thread, `i3_a_megabyte_of_each_kind_at_once_holds_up_nothing` waits without
+// end: the pipe of standard error is full, and the task waits for room in it. `i2_a_death_names_…`
+// finds no last words.
 #[test]
 fn try_2_a_task_that_writes_much_to_standard_error_needs_a_reader_there() {
     let name = "try_2_a_task_that_writes_much_to_standard_error_needs_a_reader_there";
     alone(name, || assert_eq!(worker().call::<usize, ()>("flood", 200_000), Ok(())));
 }
 
-// Extend: a thread that kills when the limit has passed, unless the call is over. After that the process is dead, so
-// the next call is `Died` too.
+// Extend: a thread that kills when the limit has passed, unless the call is over. After that the
+// process is dead, so the next call is `Died` too.
 fn call_timeout(
     process: &mut Process,
     limit: std::time::Duration,

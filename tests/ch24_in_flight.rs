@@ -1,4 +1,5 @@
-//! The books of one worker: no process, no thread, no clock. Each cell of the chapter's table is a test.
+//! The books of one worker: no process, no thread, no clock. Each cell of the chapter's table is a
+//! test.
 
 use concurrent_explained::ch24_in_flight::{
     Due, End, Ended, InFlight, PIPE_BYTES, PIPE_TIME, SLOW, Verdict,
@@ -35,7 +36,8 @@ fn fill(books: &mut InFlight<u64>, next: &mut u64, now: Instant) -> usize {
     books.len()
 }
 
-// ---- what is sent, and what is answered --------------------------------------------------------------------
+// ---- what is sent, and what is answered
+// --------------------------------------------------------------------
 
 #[test]
 fn i1_an_answer_removes_the_first_call_and_no_other() {
@@ -187,7 +189,8 @@ fn an_idle_worker_begins_with_two_again() {
     assert_eq!(fill(&mut books, &mut next, now), 2);
 }
 
-// ---- what is called back -------------------------------------------------------------------------------------
+// ---- what is called back
+// -------------------------------------------------------------------------------------
 
 #[test]
 fn i5_those_behind_a_slow_call_are_called_back_once() {
@@ -248,7 +251,8 @@ fn what_was_not_called_back_or_is_not_in_flight_cannot_come_back() {
     assert!(books.returned(8, now).is_err(), "twice");
 }
 
-// ---- what is ended -------------------------------------------------------------------------------------------
+// ---- what is ended
+// -------------------------------------------------------------------------------------------
 
 #[test]
 fn i6_a_call_alone_is_ended_at_its_limit() {
@@ -299,7 +303,8 @@ fn a_call_that_is_to_be_killed_is_killed_when_its_turn_comes_or_when_it_comes_ba
     assert_eq!(parts(books.end(End::Killed)), (Some((8, Verdict::Killed)), vec![]));
 }
 
-// ---- the worker ends -----------------------------------------------------------------------------------------
+// ---- the worker ends
+// -----------------------------------------------------------------------------------------
 
 #[test]
 fn i2_the_first_pays_and_the_others_go_back() {
@@ -370,7 +375,8 @@ fn all_are_killed_at_once() {
     assert_eq!(parts(books.end(End::Killed)), (Some((7, Verdict::Killed)), vec![(8, true)]));
 }
 
-// ---- the answers to `Try` ------------------------------------------------------------------------------------
+// ---- the answers to `Try`
+// ------------------------------------------------------------------------------------
 
 #[test]
 fn try_1_a_recall_first_and_then_the_limit() {
@@ -383,8 +389,10 @@ fn try_1_a_recall_first_and_then_the_limit() {
     assert_eq!(books.due(later), Some(Due::End(End::TimedOut(8))), "although 9 did not come back");
 }
 
-// Break: with `let begun = true;` in `end`, `a_first_call_that_is_not_wholly_in_the_pipe_goes_back_but_for_its_limit`
-// goes red, and this test: a worker that dies while it reads a long request would cost a call that no worker has begun.
+// Break: with `let begun = true;` in `end`,
+// `a_first_call_that_is_not_wholly_in_the_pipe_goes_back_but_for_its_limit` goes red, and this
+// test: a worker that dies while it reads a long request would cost a call that no worker has
+// begun.
 #[test]
 fn try_2_a_call_that_is_half_in_the_pipe_is_not_begun() {
     let now = Instant::now();
@@ -393,8 +401,9 @@ fn try_2_a_call_that_is_half_in_the_pipe_is_not_begun() {
     assert_eq!(parts(books.end(End::Died)), (None, vec![(7, false)]));
 }
 
-// Extend: `fn oldest(&self, now) -> Option<Duration> { Some(now.saturating_duration_since(self.since?)) }`. A call that
-// became the first by an answer runs since that answer, so its age begins at zero there.
+// Extend: `fn oldest(&self, now) -> Option<Duration> {
+// Some(now.saturating_duration_since(self.since?)) }`. A call that became the first by an answer
+// runs since that answer, so its age begins at zero there.
 #[test]
 fn try_3_a_call_runs_since_the_answer_before_it() {
     let now = Instant::now();

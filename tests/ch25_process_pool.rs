@@ -1,5 +1,6 @@
-//! The process pool. This test program is its own worker: `worker_entry` runs the library's loop, `rogue_entry` a
-//! worker written by hand that misbehaves as told. Both do nothing when `cargo test` runs them as tests.
+//! The process pool. This test program is its own worker: `worker_entry` runs the library's loop,
+//! `rogue_entry` a worker written by hand that misbehaves as told. Both do nothing when `cargo
+//! test` runs them as tests.
 
 #![cfg(unix)]
 
@@ -17,6 +18,7 @@ mod ch25_process_pool {
     pub(crate) mod refused;
     pub(crate) mod rogue;
     pub(crate) mod time;
+    pub(crate) mod tries;
 }
 
 use ch25_process_pool::plays::{self, Gate, at_gate};
@@ -76,7 +78,8 @@ fn not_a_task(n: u64) -> u64 {
 
 fn tasks() -> Tasks {
     let tasks = Tasks::new().with("square", square).with("who", who).with("commit", commit);
-    let tasks = tasks.with("print", print).with("murmur", murmur);
+    let tasks = tasks.with("print", print).with("murmur", murmur).with("length", plays::length);
+    let tasks = tasks.with("risky", ch25_process_pool::tries::risky);
     let tasks = tasks
         .with("log_or_die", log_or_die)
         .with("square_elsewhere", square_elsewhere)

@@ -1,4 +1,5 @@
-//! One call: what is asked of a worker, and the future its answer appears in. The seam to chapter 10.
+//! One call: what is asked of a worker, and the future its answer appears in. The seam to chapter
+//! 10.
 
 // Part of concurrent-explained, MIT OR Apache-2.0.
 
@@ -30,16 +31,16 @@ pub(super) trait Call: Send + Sync {
 pub(super) trait Pool: Send + Sync {
     /// Stops call `id`; false if it is over.
     fn kill(self: Arc<Self>, id: u64) -> bool;
-    /// This thread is about to wait for call `id`. If it is the one that reads a worker's answers, and
-    /// the call is not over, another thread takes its place: it might wait for itself.
+    /// This thread is about to wait for call `id`. If it is the one that reads a worker's answers,
+    /// and the call is not over, another thread takes its place: it might wait for itself.
     fn step_aside(self: Arc<Self>, id: u64);
 }
 
 /// How a result is read: its type is known only where the call is made.
 pub(super) type Read<R> = fn(&str, Result<&str, (ErrKind, String)>) -> Result<R, Error>;
 
-/// What stands behind the future of a call. The work in its slot is the request: one line, ready to be
-/// written. Cancelled, it is dropped on the spot.
+/// What stands behind the future of a call. The work in its slot is the request: one line, ready
+/// to be written. Cancelled, it is dropped on the spot.
 struct Remote<R> {
     pool: Weak<dyn Pool>,
     id: u64,

@@ -35,8 +35,8 @@ impl Health {
         (self.deaths, self.failed_starts) = (0, 0);
     }
 
-    /// Worker `number` has died; `youngest` is the last one that was started. Why the pool is to give
-    /// up, if it is.
+    /// Worker `number` has died; `youngest` is the last one that was started. Why the pool is to
+    /// give up, if it is.
     pub(super) fn died(
         &mut self,
         number: u64,
@@ -55,7 +55,8 @@ impl Health {
         (deaths >= most).then_some(cause)
     }
 
-    /// A worker has not got ready; `others` says that some have. Why the pool is to give up, if it is.
+    /// A worker has not got ready; `others` says that some have. Why the pool is to give up, if it
+    /// is.
     pub(super) fn start_failed(
         &mut self,
         cause: String,

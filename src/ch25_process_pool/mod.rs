@@ -9,23 +9,25 @@
 //!
 //! ## Why
 //!
-//! The pool in the example of chapter 23 is a queue and some threads with a process each. It sends one
-//! call at a time, so a tiny task costs two switches between processes; a task without end occupies a
-//! worker for good; a call that is sent cannot be cancelled; and its threads wait, each for its own
-//! process, so none can decide for all. A pool has to know what each worker has in hand, and to decide
-//! at each piece of news what is to be done next.
+//! The pool in the example of chapter 23 is a queue and some threads with a process each. It sends
+//! one call at a time, so a tiny task costs two switches between processes; a task without end
+//! occupies a worker for good; a call that is sent cannot be cancelled; and its threads wait, each
+//! for its own process, so none can decide for all. A pool has to know what each worker has in
+//! hand, and to decide at each piece of news what is to be done next.
 //!
 //! ## Steps
 //!
-//! 1. The news are few: a call is submitted, a worker is ready, answers, gives back, ends; a write has
-//!    ended; time has passed. Each is one method of `State`, under one lock, that waits for nothing.
-//! 2. After each, the same question: *what is to be done next?* `State::next_order` answers with one
-//!    order or none: start a process, write these lines, close that input, kill. It is pure, so it
-//!    needs no protocol of wake-ups between threads, and no thread that hands out work.
-//! 3. Whoever brings the news carries the orders out, outside of the lock, and asks until there is none.
+//! 1. The news are few: a call is submitted, a worker is ready, answers, gives back, ends; a write
+//!    has ended; time has passed. Each is one method of `State`, under one lock, that waits for
+//!    nothing.
+//! 2. After each, the same question: *what is to be done next?* `State::next_order` answers with
+//!    one order or none: start a process, write these lines, close that input, kill. It is pure,
+//!    so it needs no protocol of wake-ups between threads, and no thread that hands out work.
+//! 3. Whoever brings the news carries the orders out, outside of the lock, and asks until there is
+//!    none.
 //! 4. One thread for each process: it starts it, waits at its output, and sees to its end.
-//! 5. Some things happen when nothing happens: a limit passes. One clock for the pool looks at the time,
-//!    and sleeps while there is nothing to look at.
+//! 5. Some things happen when nothing happens: a limit passes. One clock for the pool looks at the
+//!    time, and sleeps while there is nothing to look at.
 //!
 //! ## Picture
 //!
@@ -50,46 +52,51 @@
 //! ```
 //!
 //! The files, in reading order: `worker` is the record of one worker, `queue` the calls that wait,
-//! `health` when to give up, `state` all of these and the question; `shared` is the lock and the list of
-//! threads, `threads` their lives; `call` joins a call to its future, `settings` are numbers.
+//! `health` when to give up, `state` all of these and the question; `shared` is the lock and the
+//! list of threads, `threads` their lives; `call` joins a call to its future, `settings` are
+//! numbers.
 //!
 //! ## Promises
 //!
-//! - I1. Each call has one outcome, and at most one worker begins it: the first unanswered one is never
-//!   sent again, and those behind it cannot have begun.
-//! - I2. A death costs the call that ran, and no other. A readable answer counts even if its worker is
-//!   dead by now.
-//! - I3. A full or silent pipe holds up one thread, and never under a lock. Who submits never waits.
+//! - I1. Each call has one outcome, and at most one worker begins it: the first unanswered one is
+//!   never sent again, and those behind it cannot have begun.
+//! - I2. A death costs the call that ran, and no other. A readable answer counts even if its
+//!   worker is dead by now.
+//! - I3. A full or silent pipe holds up one thread, and never under a lock. Who submits never
+//!   waits.
 //! - I4. Memory is what was submitted plus what was not read, however slow the workers are.
 //! - I5. A process that ends is reaped at once, its pipes are closed and its thread ends; after
-//!   `shutdown` nothing is left. A grandchild that holds a pipe open delays that by about a second; of
-//!   a worker that ended while it was idle, until the pool needs or ends it.
+//!   `shutdown` nothing is left. A grandchild that holds a pipe open delays that by about a
+//!   second; of a worker that ended while it was idle, until the pool needs or ends it.
 //! - I6. A worker ends with its parent, however the parent ends: its input ends then.
-//! - I7. Nothing waits without end. After [`Builder::max_deaths`] deaths without an answer between them,
-//!   or three starts in a row that came to nothing while no worker is at work, the pool is broken and
-//!   every call says why. Workers that die at one moment count once.
-//! - I8. A limit is kept, at most 20 ms late, because the process is killed. So is [`Future::kill`].
-//! - A pool of n workers has n threads that read, n that pass on standard error, and one clock; beside
-//!   them a thread for each request over 32 KiB, for as long as it is written.
-//! - Callbacks run on the threads of the pool. A slow one holds up the answers of its worker; one that
-//!   waits for another call of the pool hands its worker to a new thread first.
-//! - Not promised: that a task which failed had no effect. It may have died after its last line. And
-//!   what a worker that is another program prints before it is ready is shown only if it never is.
+//! - I7. Nothing waits without end. After [`Builder::max_deaths`] deaths without an answer between
+//!   them, or three starts in a row that came to nothing while no worker is at work, the pool is
+//!   broken and every call says why. Workers that die at one moment count once.
+//! - I8. A limit is kept, at most 20 ms late, because the process is killed. So is
+//!   [`Future::kill`].
+//! - A pool of n workers has n threads that read, n that pass on standard error, and one clock;
+//!   beside them a thread for each request over 32 KiB, for as long as it is written.
+//! - Callbacks run on the threads of the pool. A slow one holds up the answers of its worker; one
+//!   that waits for another call of the pool hands its worker to a new thread first.
+//! - Not promised: that a task which failed had no effect. It may have died after its last line.
+//!   And what a worker that is another program prints before it is ready is shown only if it never
+//!   is.
 //!
 //! ## The trap
 //!
 //! **Death noticed by one sign.** The end of the output is the first sign, but a grandchild that
-//! inherited the pipe keeps it open. The exit status is the other, but somebody must ask for it, and
-//! answers may still be in the pipe. The thread reads to the end before it reaps; the clock looks for an
-//! exit without an end.
+//! inherited the pipe keeps it open. The exit status is the other, but somebody must ask for it,
+//! and answers may still be in the pipe. The thread reads to the end before it reaps; the clock
+//! looks for an exit without an end.
 //!
-//! **Sending to a busy worker.** If each `submit` tops up a busy worker, each write carries one request
-//! and costs a system call on both sides. Only the thread that reads a worker's answers sends it more,
-//! half a window at a time; while it does, the queue grows, and the next write is full.
+//! **Sending to a busy worker.** If each `submit` tops up a busy worker, each write carries one
+//! request and costs a system call on both sides. Only the thread that reads a worker's answers
+//! sends it more, half a window at a time; while it does, the queue grows, and the next write is
+//! full.
 //!
-//! **Trying again.** A pool that repeats the task of a dead worker repeats whatever the task had done,
-//! and a task that kills its worker kills them all, one by one. Only the caller knows whether a task
-//! may run twice (`Try` 3).
+//! **Trying again.** A pool that repeats the task of a dead worker repeats whatever the task had
+//! done, and a task that kills its worker kills them all, one by one. Only the caller knows
+//! whether a task may run twice (`Try` 3).
 //!
 //! ## Elsewhere
 //!
@@ -99,12 +106,13 @@
 //!
 //! ## Try
 //!
-//! 1. Predict: one worker, a hundred tasks, every tenth ends its process. How many results, how many
-//!    processes? And with `max_deaths(5)`, or with the deadly tasks one behind the other?
-//! 2. Break: in `see_to_the_end`, do not wait for the writer (`within(WRITER, …)`), and say that all was
-//!    written before the write. Which call is begun twice, or fails that was never begun?
+//! 1. Predict: one worker, a hundred tasks, every tenth ends its process. How many results, how
+//!    many processes? And with `max_deaths(5)`, or with the deadly tasks one behind the other?
+//! 2. Break: in `Health::died`, count every death (leave out the `if`). What becomes of a pool of
+//!    twelve when all of its workers are killed at one moment?
 //! 3. Extend: write `persist(&pool, times, function, argument)`, which submits again after
-//!    [`Error::Died`]. Why does it take the argument as a `Clone`, and which errors must it not repeat?
+//!    [`Error::Died`]. Why does it take the argument as a `Clone`, and which errors must it not
+//!    repeat?
 
 // Part of concurrent-explained, MIT OR Apache-2.0.
 
@@ -136,7 +144,8 @@ use std::time::Duration;
 
 /// Each is a process: no machine gets this far.
 const MOST_WORKERS: usize = 1 << 16;
-/// The longest id, the spaces around the task's name, and the newline: the rest of a request, in bytes.
+/// The longest id, the spaces around the task's name, and the newline: the rest of a request, in
+/// bytes.
 const AROUND: usize = 23;
 
 /// Processes that run named tasks: started on demand, reused, replaced when they die.
@@ -196,12 +205,13 @@ impl ProcessPool {
 
     /// Calls `function`, which `tasks` knows by name, in a worker.
     ///
-    /// Never blocks: the call waits in the pool until a worker is free. A closure that captures anything
-    /// is refused by the compiler: only names and values travel.
+    /// Never blocks: the call waits in the pool until a worker is free. A closure that captures
+    /// anything is refused by the compiler: only names and values travel.
     ///
     /// # Errors
-    /// In the future: [`Error::Panicked`], [`Error::Died`], [`Error::TimedOut`], [`Error::Refused`] for
-    /// what cannot be called or read, [`Error::ShutDown`], [`Error::Broken`].
+    /// In the future: [`Error::Panicked`], [`Error::Died`], [`Error::TimedOut`],
+    /// [`Error::Refused`] for what cannot be called or read, [`Error::ShutDown`],
+    /// [`Error::Broken`].
     pub fn submit<F, A, R>(&self, function: F, argument: A) -> Future<'static, R>
     where
         F: Fn(A) -> R + Send + Sync + 'static,
@@ -211,8 +221,8 @@ impl ProcessPool {
         self.named(self.shared.settings.task_timeout, function, argument)
     }
 
-    /// Like [`ProcessPool::submit`]; a task that runs longer than `limit` is killed, whatever the pool's
-    /// own limit is. [`Duration::MAX`] is no limit.
+    /// Like [`ProcessPool::submit`]; a task that runs longer than `limit` is killed, whatever the
+    /// pool's own limit is. [`Duration::MAX`] is no limit.
     pub fn submit_timeout<F, A, R>(
         &self,
         limit: Duration,
@@ -239,12 +249,13 @@ impl ProcessPool {
         }
     }
 
-    /// Calls `function` for each of `arguments` in one task: for work too small to be worth a task each.
+    /// Calls `function` for each of `arguments` in one task: for work too small to be worth a task
+    /// each.
     ///
     /// # Errors
-    /// A panic fails its own item. A death, or a limit that the items together overrun, fails the future;
-    /// the name of the task in it ends with [`EACH`]. A worker in another language refuses what it does
-    /// not know.
+    /// A panic fails its own item. A death, or a limit that the items together overrun, fails the
+    /// future; the name of the task in it ends with [`EACH`]. A worker in another language refuses
+    /// what it does not know.
     #[doc(alias = "chunksize")]
     pub fn submit_chunk<F, A, R>(
         &self,
@@ -272,8 +283,8 @@ impl ProcessPool {
         }
     }
 
-    /// Calls a task by its name: that of a worker in another language, perhaps. Types are not checked
-    /// against the worker: an argument that it cannot read is [`Error::Refused`].
+    /// Calls a task by its name: that of a worker in another language, perhaps. Types are not
+    /// checked against the worker: an argument that it cannot read is [`Error::Refused`].
     pub fn call<A: Wire, R: Wire + Send + 'static>(
         &self,
         task: &str,
@@ -342,18 +353,20 @@ impl ProcessPool {
 }
 
 impl ProcessPool {
-    /// Accepts no further calls, waits until every call has its answer and every worker is gone. So does `Drop`.
+    /// Accepts no further calls, waits until every call has its answer and every worker is gone.
+    /// So does `Drop`.
     ///
     /// # Blocks
-    /// Every caller, until all is over. On a thread of the pool, in a done callback, it does not wait.
+    /// Every caller, until all is over. On a thread of the pool, in a done callback, it does not
+    /// wait.
     #[doc(alias = "join")]
     pub fn shutdown(&self) {
         threads::close(&self.shared, Error::ShutDown, None);
         self.shared.join();
     }
 
-    /// Accepts no further calls, cancels those that no worker has begun, and waits for the rest. So does
-    /// `Drop` in a panic.
+    /// Accepts no further calls, cancels those that no worker has begun, and waits for the rest.
+    /// So does `Drop` in a panic.
     ///
     /// # Blocks
     /// As [`ProcessPool::shutdown`].
@@ -363,8 +376,8 @@ impl ProcessPool {
         self.shared.join();
     }
 
-    /// Like [`ProcessPool::shutdown_now`], but does not wait for running tasks either: their workers are
-    /// killed, and their futures end with [`Error::Killed`].
+    /// Like [`ProcessPool::shutdown_now`], but does not wait for running tasks either: their
+    /// workers are killed, and their futures end with [`Error::Killed`].
     ///
     /// # Blocks
     /// As [`ProcessPool::shutdown`], for as long as it takes to kill.
@@ -375,8 +388,8 @@ impl ProcessPool {
         self.shared.join();
     }
 
-    /// Accepts no further calls and does not wait, now or in `Drop`. What is under way goes on as long as
-    /// this process lives: workers end with it.
+    /// Accepts no further calls and does not wait, now or in `Drop`. What is under way goes on as
+    /// long as this process lives: workers end with it.
     pub fn detach(&self) {
         self.detached.store(true, Relaxed);
         threads::close(&self.shared, Error::ShutDown, None);
@@ -423,14 +436,14 @@ impl Builder {
         self
     }
 
-    /// How to start a worker, if it is not this same program: another program, another language, another
-    /// machine. What it prints before it is ready is shown only if it never is.
+    /// How to start a worker, if it is not this same program: another program, another language,
+    /// another machine. What it prints before it is ready is shown only if it never is.
     pub fn command(self, command: impl Fn() -> Command + Send + Sync + 'static) -> Self {
         self.command_for(move |_| command())
     }
 
-    /// Like [`Builder::command`], told which of the workers it is, from 0: no two that run at once have
-    /// the same number.
+    /// Like [`Builder::command`], told which of the workers it is, from 0: no two that run at once
+    /// have the same number.
     pub fn command_for(
         mut self,
         command: impl Fn(usize) -> Command + Send + Sync + 'static,
@@ -439,14 +452,15 @@ impl Builder {
         self
     }
 
-    /// A further argument on the command line of each worker: after the mark, if it is this same program.
+    /// A further argument on the command line of each worker: after the mark, if it is this same
+    /// program.
     pub fn arg(mut self, argument: impl Into<OsString>) -> Self {
         self.settings.arguments.push(argument.into());
         self
     }
 
-    /// The workers run this test program, and in it the test `entry`, which serves and does nothing else:
-    /// a recipe for pools in plain `#[test]` functions.
+    /// The workers run this test program, and in it the test `entry`, which serves and does
+    /// nothing else: a recipe for pools in plain `#[test]` functions.
     ///
     /// # Examples
     /// ```no_run
@@ -487,22 +501,24 @@ impl Builder {
         self
     }
 
-    /// How long a worker may take to exit once its input has ended: 2 s unless said otherwise. Then it is
-    /// killed.
+    /// How long a worker may take to exit once its input has ended: 2 s unless said otherwise.
+    /// Then it is killed.
     pub fn exit_timeout(mut self, limit: Duration) -> Self {
         self.settings.exit_timeout = limit;
         self
     }
 
-    /// How many tasks a process runs before another takes its place; no bound unless said otherwise.
+    /// How many tasks a process runs before another takes its place; no bound unless said
+    /// otherwise.
     #[doc(alias = "max_tasks_per_child")]
     pub fn max_tasks_per_worker(mut self, tasks: usize) -> Self {
         self.settings.max_tasks = tasks;
         self
     }
 
-    /// How many workers may die one after the other, without an answer from any between them, before the
-    /// pool is broken: 10 unless said otherwise. Those that are there at the same time count once.
+    /// How many workers may die one after the other, without an answer from any between them,
+    /// before the pool is broken: 10 unless said otherwise. Those that are there at the same time
+    /// count once.
     pub fn max_deaths(mut self, deaths: u32) -> Self {
         self.settings.max_deaths = deaths;
         self
@@ -511,8 +527,9 @@ impl Builder {
     /// Makes the pool. No process starts before the first call.
     ///
     /// # Panics
-    /// If a number above is zero, or more than 65 536 workers are asked for. And if this process was itself started as a worker and has not served:
-    /// a `main` that forgets [`Tasks::serve_if_worker`] would start workers without end.
+    /// If a number above is zero, or more than 65 536 workers are asked for. And if this process
+    /// was itself started as a worker and has not served: a `main` that forgets
+    /// [`Tasks::serve_if_worker`] would start workers without end.
     #[track_caller]
     pub fn build(self) -> ProcessPool {
         let (settings, forgot) = (self.settings, is_unserved_worker());

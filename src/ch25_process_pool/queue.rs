@@ -47,7 +47,8 @@ impl Queue {
         Ok(())
     }
 
-    /// At the end, unless it comes back from a worker, or another thread was quicker with a later id.
+    /// At the end, unless it comes back from a worker, or another thread was quicker with a later
+    /// id.
     fn insert(&mut self, call: Arc<dyn Call>) {
         let is_newest = self.calls.back().is_none_or(|last| last.id() < call.id());
         let before = |other: &Arc<dyn Call>| other.id() < call.id();
@@ -55,8 +56,8 @@ impl Queue {
         self.calls.insert(place, call);
     }
 
-    /// Takes the first call that nobody has cancelled, with its request, if `fits` says that there is
-    /// room for a request of its size.
+    /// Takes the first call that nobody has cancelled, with its request, if `fits` says that there
+    /// is room for a request of its size.
     pub(super) fn take(
         &mut self,
         fits: impl Fn(usize) -> bool,
@@ -71,8 +72,8 @@ impl Queue {
         None
     }
 
-    /// A worker has not begun this call, and will not. It is over if somebody wants it stopped, or all
-    /// of them; else it waits again.
+    /// A worker has not begun this call, and will not. It is over if somebody wants it stopped, or
+    /// all of them; else it waits again.
     pub(super) fn take_back(&mut self, given: Given, kill: bool) -> Option<Over> {
         let ending = if kill { Some(Error::Cancelled) } else { self.ending.clone() };
         if let Some(error) = ending {
@@ -94,8 +95,8 @@ impl Queue {
         Some(call.claim().map(|_| (call, Error::Cancelled)))
     }
 
-    /// Accepts no further calls. With `ending`, those that wait end with it, and those that come back.
-    /// The first word on either counts; only a breakdown has the last one.
+    /// Accepts no further calls. With `ending`, those that wait end with it, and those that come
+    /// back. The first word on either counts; only a breakdown has the last one.
     pub(super) fn close(&mut self, why: Error, ending: Option<Error>) -> Vec<Over> {
         if self.closed.is_none() || matches!(why, Error::Broken { .. }) {
             self.closed = Some(why);

@@ -112,7 +112,8 @@ impl Shared {
         }
     }
 
-    /// Waits no longer for a thread that may wait for another process, for as long as that lives. (I5)
+    /// Waits no longer for a thread that may wait for another process, for as long as that lives.
+    /// (I5)
     pub(super) fn forget_thread(&self, thread: ThreadId) {
         drop(self.crew.lock().unwrap().at_work.remove(&thread));
     }

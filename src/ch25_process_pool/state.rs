@@ -1,5 +1,5 @@
-//! What the pool knows, and every decision it takes: no input, no output, no waiting, no thread. All of
-//! it is under one lock. Whoever changes it asks [`State::next_order`] until there is none.
+//! What the pool knows, and every decision it takes: no input, no output, no waiting, no thread.
+//! All of it is under one lock. Whoever changes it asks [`State::next_order`] until there is none.
 
 // Part of concurrent-explained, MIT OR Apache-2.0.
 
@@ -72,8 +72,9 @@ impl<I> State<I> {
         self.workers.iter().filter_map(Worker::pid).collect()
     }
 
-    /// What is to be done next? `reader` is the worker whose answers the asking thread reads. Only that
-    /// thread sends more to a worker that is busy: if everybody did, each write would carry one request.
+    /// What is to be done next? `reader` is the worker whose answers the asking thread reads. Only
+    /// that thread sends more to a worker that is busy: if everybody did, each write would carry
+    /// one request.
     pub(super) fn next_order(
         &mut self,
         settings: &Settings,
@@ -124,7 +125,8 @@ impl<I> State<I> {
         self.workers.iter().any(|worker| matches!(worker.life, Life::Serving))
     }
 
-    /// Nothing is left to do, and nothing can come: no call waits, or is with a worker that may die of it.
+    /// Nothing is left to do, and nothing can come: no call waits, or is with a worker that may
+    /// die of it.
     fn is_over(&self) -> bool {
         let idle = || self.workers.iter().all(|worker| worker.ledger.is_empty());
         self.queue.is_closed() && self.queue.is_empty() && idle()
@@ -154,7 +156,8 @@ impl<I> State<I> {
         }
     }
 
-    /// A write has come to its end. If not all of it is in the pipe, the worker has closed its input.
+    /// A write has come to its end. If not all of it is in the pipe, the worker has closed its
+    /// input.
     pub(super) fn written(&mut self, number: u64, input: I, all: bool, now: Instant) {
         let Some(worker) = self.worker(number) else { return };
         worker.input = Input::Closed;
@@ -168,8 +171,8 @@ impl<I> State<I> {
         }
     }
 
-    /// A worker has answered: the call, and how many it still has. `None` if nobody reads that worker
-    /// any more.
+    /// A worker has answered: the call, and how many it still has. `None` if nobody reads that
+    /// worker any more.
     ///
     /// # Errors
     /// What is wrong with the answer. (I1)
@@ -202,8 +205,8 @@ impl<I> State<I> {
         Ok(self.queue.take_back(given, kill))
     }
 
-    /// Has call `id` stopped: at once if it waits, when its turn comes if a worker has it. `None` if it
-    /// is over already.
+    /// Has call `id` stopped: at once if it waits, when its turn comes if a worker has it. `None`
+    /// if it is over already.
     pub(super) fn kill(&mut self, id: u64) -> Option<Option<Over>> {
         // A worker may have given it back since its caller looked.
         let waits = self.queue.remove(id);
@@ -256,8 +259,8 @@ impl<I> State<I> {
         wakes
     }
 
-    /// The process of worker `number` is reaped. Its task, if it ran one, pays; the others wait again.
-    /// If this was too much, the pool is broken, and all that wait are over too. (I2, I7)
+    /// The process of worker `number` is reaped. Its task, if it ran one, pays; the others wait
+    /// again. If this was too much, the pool is broken, and all that wait are over too. (I2, I7)
     pub(super) fn reaped(
         &mut self,
         number: u64,

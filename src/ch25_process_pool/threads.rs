@@ -1,6 +1,6 @@
-//! The threads: one for each worker process, which starts it, reads its output and sees to its end, and
-//! one clock for all. And whoever changes the state, of them or of the callers, carries out what is
-//! to be done next.
+//! The threads: one for each worker process, which starts it, reads its output and sees to its
+//! end, and one clock for all. And whoever changes the state, of them or of the callers, carries
+//! out what is to be done next.
 
 // Part of concurrent-explained, MIT OR Apache-2.0.
 
@@ -91,8 +91,9 @@ fn carry_out(shared: &Arc<Shared>, order: Order<ChildStdin>) {
             write(shared, number, input, format!("{RECALL}\n").as_bytes());
         }
         Order::Write { number, input, lines: Lines::Long(request) } => {
-            // The pipe may be full, and its worker busy with writing: so this one write waits on a thread
-            // of its own. (I3) Without one the input is lost, and so is the worker: it exits then.
+            // The pipe may be full, and its worker busy with writing: so this one write waits on a
+            // thread of its own. (I3) Without one the input is lost, and so is the worker: it
+            // exits then.
             let shared = shared.clone();
             let writer = thread::Builder::new().name("writer".to_owned());
             let _ = writer.spawn(move || {
@@ -147,7 +148,8 @@ struct Reading {
 }
 
 thread_local! {
-    /// What this thread reads, put aside while callbacks run: if one waits, another thread reads on.
+    /// What this thread reads, put aside while callbacks run: if one waits, another thread reads
+    /// on.
     static ASIDE: RefCell<Option<Box<Reading>>> = const { RefCell::new(None) };
 }
 
@@ -233,7 +235,8 @@ fn hear(reading: &mut Reading) -> Result<Option<(Arc<dyn Call>, Option<Error>)>,
         return Ok(None);
     };
     gauge.many.store(left >= MANY, Relaxed);
-    // The worker gets more before the result is read: else it is idle for as long as callbacks take.
+    // The worker gets more before the result is read: else it is idle for as long as callbacks
+    // take.
     ask(shared, state, Some(*number), now);
     given.call.read(given.task(), answer);
     Ok(Some((given.call, None)))
@@ -308,8 +311,8 @@ fn watch(shared: &Arc<Shared>) {
         if state.is_finished() {
             return;
         }
-        // While calls come one at a time, the pool is at rest at each look, and must not be woken for
-        // each call: so the clock sleeps only after a tick without any.
+        // While calls come one at a time, the pool is at rest at each look, and must not be woken
+        // for each call: so the clock sleeps only after a tick without any.
         if state.is_restless() || mem::replace(&mut sent, state.sent) != state.sent {
             drop(shared.tick.wait_timeout(state, TICK));
             continue;

@@ -232,8 +232,8 @@ impl<I> Worker<I> {
         false
     }
 
-    /// True if its process is gone for a while, but not its output: another process holds that open,
-    /// and the thread that reads it would wait for that one. (I5)
+    /// True if its process is gone for a while, but not its output: another process holds that
+    /// open, and the thread that reads it would wait for that one. (I5)
     pub(super) fn is_held_open(&self, now: Instant) -> bool {
         let gone =
             self.exited.is_some_and(|when| now.saturating_duration_since(when) >= LAST_MOMENT);

@@ -4,7 +4,7 @@ use crate::*;
 
 // CPython: ProcessPoolExecutorTest::test_killed_child
 #[test]
-fn killed_while_running_task_37_of_100_loses_that_task_and_runs_the_others_once() {
+fn i1_killed_while_running_task_37_of_100_loses_that_task_and_runs_the_others_once() {
     watchdog("100 outcomes", || {
         let file = plays::fresh_path("log");
         let pool = pool(2).build();
@@ -49,7 +49,7 @@ fn a_task_that_exits_its_process_dies_with_that_code_and_its_last_words() {
 }
 
 #[test]
-fn deaths_in_a_row_break_the_pool_with_the_last_cause_before_the_last_victim_tells() {
+fn i7_deaths_in_a_row_break_the_pool_with_the_last_cause_before_the_last_victim_tells() {
     watchdog("a broken pool", || {
         let pool = Arc::new(pool(1).max_deaths(3).build());
         let exits: Vec<_> = (0..5).map(|_| pool.submit(commit, deed(Deed::Exit))).collect();
@@ -116,25 +116,28 @@ fn a_worker_killed_from_outside_while_idle_costs_nothing_and_leaves_no_zombie() 
 }
 
 #[test]
-fn an_answer_that_is_in_the_pipe_counts_however_late_it_is_read() {
+fn i2_an_answer_that_is_in_the_pipe_counts_however_late_it_is_read() {
     watchdog("a slow callback", || {
-        let command = || {
+        // No worker starts before both calls and the callback are there.
+        let (start, may_start) = channel::<()>();
+        let may_start = Mutex::new(may_start);
+        let command = move || {
+            let _ = may_start.lock().unwrap().recv();
             let mut command = rogue::myself("rogue_entry");
             command.args(["by-hand", "deed:Exit", "moment:Idle"]);
             command
         };
         let pool = Arc::new(ProcessPool::builder(tasks()).workers(1).command(command).build());
-        let (open, gate) = channel::<()>();
-        let (never, theirs) = (Mutex::new(gate), pool.clone());
         let first = pool.call::<u64, u64>("good", 1);
+        let (_open, never) = channel::<()>();
+        let (never, theirs) = (Mutex::new(never), pool.clone());
         first.add_done_callback(move |_| {
-            never.lock().unwrap().recv().unwrap(); // the second call is submitted
             until("the second is answered, and its worker dead", || theirs.pids().is_empty());
             // Longer than anybody waits for a reader that has nothing to do.
             let _ = never.lock().unwrap().recv_timeout(Duration::from_millis(700));
         });
         let second = pool.call::<u64, u64>("arm", 2);
-        open.send(()).unwrap();
+        drop(start);
         assert_eq!(results(vec![first, second]), [Ok(1), Ok(2)]);
     });
 }
@@ -152,7 +155,8 @@ fn a_worker_that_answers_the_second_of_two_requests_first_loses_the_first_one_on
             command
         };
         let pool = ProcessPool::builder(tasks()).workers(1).command(command).build();
-        // It swaps when it has two requests: when its answers have come quickly enough to be trusted with two.
+        // It swaps when it has two requests: when its answers have come quickly enough to be
+        // trusted with two.
         for _ in 0.. {
             let futures: Vec<_> = (0..200).map(|n| pool.call::<u64, u64>("good", n)).collect();
             let outcomes: Vec<_> =

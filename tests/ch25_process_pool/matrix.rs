@@ -1,4 +1,5 @@
-//! Thirteen ways to go wrong, at eight moments: a table of what must come of each, and one loop that tries them all.
+//! Thirteen ways to go wrong, at eight moments: a table of what must come of each, and one loop
+//! that tries them all.
 
 use super::rogue::{self, DEEDS, Deed, MIB, MOMENTS, Moment, myself};
 use crate::support::{process_until as until, process_watchdog as watchdog};
@@ -70,13 +71,15 @@ fn fate_of(deed: Deed, moment: Moment) -> Fate {
     }
 }
 
-/// A task of a library worker, where any code can do it; a worker by hand, where it takes the protocol.
+/// A task of a library worker, where any code can do it; a worker by hand, where it takes the
+/// protocol.
 fn by_hand(deed: Deed, moment: Moment) -> bool {
     !matches!(moment, Decoding | Running | Replying)
         || matches!(deed, Garbage | HalfALine | WrongId | RepeatedId)
 }
 
-/// The deed follows an answer. By the protocol the next call, if the worker holds one, is running by then, so none must.
+/// The deed follows an answer. By the protocol the next call, if the worker holds one, is running
+/// by then, so none must.
 fn after_its_answer(deed: Deed, moment: Moment) -> bool {
     matches!((deed, moment), (Garbage | WrongId | RepeatedId, Result) | (RepeatedId, Replying))
 }
@@ -105,7 +108,8 @@ impl Cell {
             command.arg("by-hand").env("CH17_CELL", &mark);
             command
         };
-        // An honest worker must make it in time on a busy machine, too; only where it matters the limit is short.
+        // An honest worker must make it in time on a busy machine, too; only where it matters the
+        // limit is short.
         let waits_for_hello =
             matches!((deed, moment), (ClosesStdin | Hangs | NoHello, BeforeHello));
         let start_limit = Duration::from_millis(if waits_for_hello { 3000 } else { 30_000 });
@@ -230,9 +234,10 @@ fn marked(mark: &str) -> Vec<u32> {
     names.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(has_mark).collect()
 }
 
-// CPython: ExecutorDeadlockTest::test_crash_during_func_exec_on_worker, test_exit_during_func_exec_on_worker,
-// test_exit_at_task_unpickle, test_crash_at_task_unpickle, test_crash_during_result_pickle_on_worker,
-// test_exit_during_result_pickle_on_worker, test_crash_big_data
+// CPython: ExecutorDeadlockTest::test_crash_during_func_exec_on_worker,
+// test_exit_during_func_exec_on_worker, test_exit_at_task_unpickle, test_crash_at_task_unpickle,
+// test_crash_during_result_pickle_on_worker, test_exit_during_result_pickle_on_worker,
+// test_crash_big_data
 #[test]
 fn each_deed_at_each_moment_costs_at_most_the_task_that_was_running() {
     let cells: Vec<(Deed, Moment)> =

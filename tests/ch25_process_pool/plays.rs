@@ -60,6 +60,10 @@ pub(crate) fn at_gate_then((path, deed): (String, String)) {
     super::rogue::deed_of(&deed).into_iter().for_each(super::rogue::commit);
 }
 
+pub(crate) fn length(text: String) -> usize {
+    text.len()
+}
+
 pub(crate) fn speak_and_exit(words: String) {
     eprint!("{words}");
     process::exit(99);
@@ -75,7 +79,8 @@ pub(crate) fn kill(pid: u32) {
     assert!(Command::new("sh").args(["-c", &format!("kill -9 {pid}")]).status().unwrap().success());
 }
 
-// ---- programs ---------------------------------------------------------------------------------------------------
+// ---- programs
+// ---------------------------------------------------------------------------------------------------
 
 pub(crate) const MEGABYTES: &[u8] = &[b'm'; 2 << 20];
 

@@ -44,7 +44,8 @@ fn a_chunk_has_an_outcome_for_each_item_or_fails_as_a_whole() {
         assert!(squares.into_iter().eq((0..1000).map(|n| Ok(n * n))));
         assert_eq!(pool.submit_chunk(square, Vec::new()).result(), Ok(Vec::new()));
         let deeds = |of: &[Deed]| of.iter().map(|of| deed(*of)).collect::<Vec<_>>();
-        // A panic fails its item; what ends the worker fails all of them, and says which task it was.
+        // A panic fails its item; what ends the worker fails all of them, and says which task it
+        // was.
         let outcomes = pool.submit_chunk(commit, deeds(&[Deed::Panic])).result().unwrap();
         assert!(
             matches!(&outcomes[..], [Err(Error::Panicked { message })] if message.starts_with("as told"))

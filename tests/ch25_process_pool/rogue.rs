@@ -77,7 +77,8 @@ pub(crate) fn deed_of(word: &str) -> Option<Deed> {
     DEEDS.into_iter().find(|deed| format!("{deed:?}") == word)
 }
 
-/// Becomes a process that has closed a descriptor and lives on. Safe Rust cannot close its own, but a shell can.
+/// Becomes a process that has closed a descriptor and lives on. Safe Rust cannot close its own,
+/// but a shell can.
 fn become_a_shell(script: &str) -> ! {
     let error = Command::new("sh").args(["-c", script]).exec();
     panic!("no shell: {error}");
@@ -113,7 +114,8 @@ fn dig(depth: u64) -> u64 {
     dig(pit[7] + 1) + pit[9]
 }
 
-// ---- a worker of the library whose tasks misbehave -------------------------------------------------------------
+// ---- a worker of the library whose tasks misbehave
+// -------------------------------------------------------------
 
 /// Commits a deed while it is decoded.
 #[derive(Debug)]
@@ -164,10 +166,12 @@ pub(crate) fn tasks_of_the_matrix(tasks: Tasks) -> Tasks {
         .with("bad-Replying", |word: String| Parcel(word))
 }
 
-// ---- a worker written by hand ----------------------------------------------------------------------------------
+// ---- a worker written by hand
+// ----------------------------------------------------------------------------------
 
-/// Speaks the protocol by hand, and commits the deed at the moment that the command line names (`deed:Exit`,
-/// `moment:Idle`); without them it is a well-behaved worker. Run by `cargo test` as a test, it does nothing.
+/// Speaks the protocol by hand, and commits the deed at the moment that the command line names
+/// (`deed:Exit`, `moment:Idle`); without them it is a well-behaved worker. Run by `cargo test` as
+/// a test, it does nothing.
 pub(crate) fn serve_by_hand() {
     let told = |key: &str| env::args().find_map(|word| word.strip_prefix(key).map(str::to_owned));
     if told("by-hand").is_none() {
@@ -218,7 +222,8 @@ pub(crate) fn serve_by_hand() {
     process::exit(0);
 }
 
-/// The id and the task of the next request; its argument is left unread. Recalls find nothing that waits.
+/// The id and the task of the next request; its argument is left unread. Recalls find nothing that
+/// waits.
 fn read_head(input: &mut impl BufRead) -> Option<(u64, String)> {
     let mut words = [String::new(), String::new()];
     let mut which = 0;

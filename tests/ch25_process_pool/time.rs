@@ -3,7 +3,7 @@
 use crate::*;
 
 #[test]
-fn a_limit_of_the_pool_or_of_the_call_ends_the_task_by_name_and_is_no_death() {
+fn i8_a_limit_of_the_pool_or_of_the_call_ends_the_task_by_name_and_is_no_death() {
     watchdog("limits", || {
         let (short, long) = (Duration::from_millis(60), Duration::from_secs(3600));
         let hang = || deed(Deed::Hangs);
@@ -50,7 +50,7 @@ fn those_behind_a_task_that_overruns_its_limit_get_their_results() {
 }
 
 #[test]
-fn a_limit_holds_for_a_worker_that_never_reads_a_large_argument() {
+fn i3_a_limit_holds_for_a_worker_that_never_reads_a_large_argument() {
     watchdog("a worker that never reads", || {
         let pool = foreign("printf '\\036ready 1 {}\\n'; exec sleep 1000").build();
         let limit = Duration::from_millis(50);
@@ -69,7 +69,7 @@ fn a_limit_holds_for_a_worker_that_never_reads_a_large_argument() {
 
 // CPython: ProcessPoolExecutorTest::test_force_shutdown_workers
 #[test]
-fn kill_stops_a_running_task_and_its_process_for_good() {
+fn i8_kill_stops_a_running_task_and_its_process_for_good() {
     watchdog("kill", || {
         let (pool, gate) = (pool(1).max_deaths(1).build(), Gate::new());
         let runs = pool.submit(at_gate, gate.path());
