@@ -173,7 +173,7 @@ impl<'a> Request<'a> {
 
     /// Appends the line, with its newline. `task` has to satisfy [`is_task_name`].
     pub fn write(&self, out: &mut String) {
-        _ = write!(out, "{} {} ", self.id, self.task);
+        let _ = write!(out, "{} {} ", self.id, self.task);
         end_line(out, self.argument);
     }
 }
@@ -299,10 +299,10 @@ pub fn opening(seal: Option<&str>) -> String {
 /// ```
 pub fn write_message(opening: &str, head: impl Display, json: &str, out: &mut String) {
     let start = out.len();
-    _ = write!(out, "{opening}{head} ");
+    let _ = write!(out, "{opening}{head} ");
     // (I7) Beyond this, somebody else may write into the middle of it.
     if out.len() - start + json.len() + 1 > ONE_WRITE {
-        _ = write!(out, "#{} ", json.len());
+        let _ = write!(out, "#{} ", json.len());
     }
     end_line(out, json);
 }

@@ -1,4 +1,7 @@
 //! The values of std that a program has anyway: how each is written, and how it is read.
+//!
+//! Read the first table; the macros below it make more rows of the same kind, for the twelve whole
+//! numbers, the two floats and the tuples.
 
 // Part of concurrent-explained, MIT OR Apache-2.0.
 
@@ -7,12 +10,14 @@ use super::{Decoded, Reader, Wire, entries, put, put_all, put_entry};
 use std::fmt::{Display, Write};
 
 // One row a type: its generics, its name, whether it can be `null`, how it is written, how it is
-// read. A macro, since an `impl` without it is eight lines, of which two say something; closures in
-// its rows name their arguments, because a macro's own names cannot be seen from there.
+// read. A macro, since an `impl` without it is eight lines, of which two say something. What looks
+// like a closure in a row is none: it names the arguments of the function, and the body follows. A
+// row must name them itself, because names that a macro makes up cannot be seen in its arguments.
 macro_rules! table {
     ($([$($generics:tt)*] $type:ty, $nullable:expr,
         |$value:ident, $out:ident| $encode:expr, |$input:ident| $decode:expr;)+) => {$(
         impl<$($generics)*> Wire for $type {
+            // `true` where the text can be `null`: then `Some` of it needs brackets.
             const NULLABLE: bool = $nullable;
             fn encode(&self, $out: &mut String) {
                 let $value = self;
@@ -26,16 +31,20 @@ macro_rules! table {
 }
 
 table! {
-    // So a task without an argument or a result is written as well.
+    // So a task without an argument or a result is written as well. `null` is a word like any other
+    // here: what makes it special is the `true`, which `Option` asks for.
     [] (), true, |_unit, out| out.push_str("null"),
         |input| input.word("null", |word| (word == "null").then_some(()));
+    // `word` takes all up to a bracket, comma or space, so `trueish` is not `true` and a rest.
     [] bool, false, |bool, out| show(out, bool),
         |input| input.word("true or false", |word| word.parse().ok());
     [] String, false, |text, out| quote(text, out), |input| input.string();
+    // No capacity is reserved: the only length there is would be the text's own word for it. (I3)
     [T: Wire] Vec<T>, false, |items, out| put_all(out, items), |input| input.items();
     // Through `item`, so that a box in a box in a box is counted as depth: a line without a single
     // bracket could use up the stack too. (I3)
-    [T: Wire] Box<T>, T::NULLABLE, |v, out| T::encode(v, out), |input| input.item().map(Box::new);
+    [T: Wire] Box<T>, T::NULLABLE, |boxed, out| T::encode(boxed, out),
+        |input| input.item().map(Box::new);
     // `Some` of what is `null` itself stands in brackets, or it would be read as `None`. (I1) Only
     // there: `Some(5)` is `5`, as a person would type it.
     [T: Wire] Option<T>, true,
@@ -44,13 +53,17 @@ table! {
             Some(value) if T::NULLABLE => put_all(out, [value]),
             Some(value) => value.encode(out),
         },
-        |input| match input.rest().starts_with('n') {
-            true => <()>::decode(input).map(|()| None),
-            false if T::NULLABLE => <(T,)>::decode(input).map(|(value,)| Some(value)),
-            false => T::decode(input).map(Some),
+        |input| if input.rest().starts_with('n') {
+            <()>::decode(input).map(|()| None)
+        } else if T::NULLABLE {
+            <(T,)>::decode(input).map(|(value,)| Some(value)) // a tuple of one: `[x]`
+        } else {
+            T::decode(input).map(Some)
         };
     // An object with the one entry that it has. The key says what type comes next, so it is read
-    // first, and `here` remembers where it stood.
+    // first, and `here` remembers where it stood: after the key is read, an error can only point
+    // behind it. A second entry is an error too, because `}` is what must come next: of two answers
+    // none is the one that was meant.
     [T: Wire, E: Wire] Result<T, E>, false,
         |result, out| {
             out.push('{');
@@ -74,6 +87,8 @@ table! {
 }
 
 // Each type's own `parse` finds what is out of range, so 128 bits are exact and `u8` refuses 256.
+// No number passes through a float on its way, as it would in a reader that builds a tree first.
+// The range in the error is that of the type, so it is right on a machine of 32 bits as well.
 macro_rules! whole_numbers {
     ($($int:ty)+) => { table! { $([] $int, false, |int, out| show(out, int),
         |input| input.word(format_args!("a whole number from {} to {}", <$int>::MIN, <$int>::MAX),
@@ -82,14 +97,15 @@ macro_rules! whole_numbers {
 }
 whole_numbers! { u8 i8 u16 i16 u32 i32 u64 i64 u128 i128 usize isize }
 
-// `{:?}` writes the shortest text that reads back as the same float, and always a point or an
-// exponent: `1.0` is not `1`, so a reader of another language gets a float too.
+// `{:?}` writes the shortest text that reads back as the same float (I1), and always a point or an
+// exponent: `1.0` is not `1`, so a reader of another language gets a float too. Whole numbers are
+// read as floats all the same: a person types `1`.
 macro_rules! floats {
     ($($float:ty)+) => { table! { $([] $float, false,
-        // JSON has no word for these three, so they are strings.
-        |x, out| match x.is_finite() {
-            true => show(out, format_args!("{x:?}")),
-            false => show(out, format_args!("\"{x}\"")),
+        |x, out| if x.is_finite() {
+            show(out, format_args!("{x:?}"));
+        } else {
+            show(out, format_args!("\"{x}\"")); // JSON has no word for these three
         },
         |input| input.word("a number", |word| match word {
             "\"NaN\"" | "\"inf\"" | "\"-inf\"" => word.trim_matches('"').parse().ok(),
@@ -101,7 +117,9 @@ macro_rules! floats {
 floats! { f32 f64 }
 
 // A bracket, each item after the comma it may need, a bracket. `item::<A>` is where the type says
-// what comes next.
+// what comes next: the one place in this file where a value is made of others of different types.
+// One item too few, and `item` finds the bracket; one too many, and `expect` finds the comma. The
+// numbers stand in the list below because a macro cannot count.
 macro_rules! tuples {
     ($($($name:ident $index:tt)+;)+) => { table! { $([$($name: Wire),+] ($($name,)+), false,
         |tuple, out| { out.push('['); $(put(out, &tuple.$index);)+ out.push(']') },
@@ -125,11 +143,15 @@ pub struct Ignored;
 table! {
     [] Ignored, true, |_ignored, out| out.push_str("null"),
         |input| match input.rest().bytes().next() {
-            // A vector of nothing takes no memory. (I3)
-            Some(b'[') => input.items::<Self, Vec<_>>().map(|_| Self),
-            Some(b'{') => entries::<String>(input, |_, at| at.item().map(|Self| ())).map(|()| Self),
-            Some(b'"') => input.string().map(|_| Self),
-            _ => input.word("a value", |word| (!word.is_empty()).then_some(Self)),
+            // Each item is read as an `Ignored`, and a vector of those takes no memory. (I3)
+            Some(b'[') => input.items::<Ignored, Vec<_>>().map(|_| Ignored),
+            Some(b'{') => {
+                let skip = |_name: String, input: &mut Reader<'_>| input.item::<Ignored>().map(drop);
+                entries(input, skip).map(|()| Ignored)
+            }
+            Some(b'"') => input.string().map(|_| Ignored),
+            // A number, `true`, `null`; or a word that is none of them, which is more than JSON has.
+            _ => input.word("a value", |word| (!word.is_empty()).then_some(Ignored)),
         };
 }
 
@@ -139,6 +161,8 @@ fn show(out: &mut String, value: impl Display) {
 }
 
 /// What JSON asks of a number beyond what Rust's `parse` does: no `+5`, `007`, `.5`, `5.`, `nan`.
+/// Without it a worker in another language could refuse what we accept, and nobody would know which
+/// of the two is wrong. (I2)
 ///
 /// It looks at the digits before the point, and that none is missing behind it; what follows an `e`
 /// is as strict in Rust as in JSON.

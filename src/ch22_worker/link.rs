@@ -1,8 +1,8 @@
 //! The pipes of a worker, between the thread that reads and the thread of the tasks.
 //!
-//! Two locks, and neither is held while the other is taken: `inbox` for what was read, `output` for
-//! what is written. A third one, std's for standard output, is taken by the thread of the tasks
-//! only, and always before `output`. The reading thread never takes it.
+//! Two locks, each held for moments only and neither while the other is taken: `inbox` for what was
+//! read, `output` for who writes. A third one, std's for standard output, is taken by the thread of
+//! the tasks only, and always before `output`. The reading thread never takes it.
 
 // Part of concurrent-explained, MIT OR Apache-2.0.
 
@@ -46,10 +46,12 @@ pub(super) struct Link<W> {
     inbox: Mutex<Inbox>,
     /// Tells the thread of the tasks that the inbox is no longer empty, or will stay so.
     news: Condvar,
-    /// Where messages are written, and the buffer they are made in. A foreign `Write` under a lock,
-    /// because a message must be one piece: it is caught if it panics, and the only other thread
-    /// that waits for this lock is that of the same worker, which has the same to wait for.
-    output: Mutex<(W, String)>,
+    /// Where messages are written, and the buffer they are made in; `None` while one of the threads
+    /// writes. It has them in its hands then, and not under this lock: the `Write` may be of any
+    /// kind, and may panic or block.
+    output: Mutex<Option<(W, String)>>,
+    /// Tells the other thread that the output is back.
+    is_back: Condvar,
     /// What each message starts with.
     opening: String,
     /// It serves standard output, and the process ends when nobody reads that.
@@ -59,11 +61,13 @@ pub(super) struct Link<W> {
 impl<W: Write> Link<W> {
     /// Nothing received, nothing written.
     pub(super) fn new(output: W, seal: Option<&str>, is_process: bool) -> Self {
-        let (inbox, output) = (Mutex::default(), Mutex::new((output, String::new())));
-        Link { inbox, news: Condvar::new(), output, opening: opening(seal), is_process }
+        let (inbox, output) = (Mutex::default(), Mutex::new(Some((output, String::new()))));
+        let (news, is_back) = (Condvar::new(), Condvar::new());
+        Link { inbox, news, output, is_back, opening: opening(seal), is_process }
     }
 
-    /// The reading thread. It never prints, for a task may hold the locks of std (I8).
+    /// The reading thread, until the work is done: nobody sends to `worked`, but its other end is
+    /// dropped then. It never prints, for a task may hold the locks of std (I8).
     pub(super) fn receive<R: BufRead>(&self, mut lines: Lines<R>, worked: Receiver<()>) {
         while let Ok(Some(incoming)) = lines.read() {
             // A request that cannot be read waits like the others: its refusal must not overtake
@@ -71,17 +75,16 @@ impl<W: Write> Link<W> {
             match incoming {
                 Incoming::Message(line) if line.trim_ascii() == RECALL => self.give_back(),
                 Incoming::Message(line) => self.push(Ok(line.to_string())), // (1)
-                Incoming::Unreadable(Some(id), kind, why) => {
-                    self.push(Err((id, kind, why)));
-                }
+                Incoming::Unreadable(Some(id), kind, why) => self.push(Err((id, kind, why))),
                 _ => self.push(Ok(String::new())), // a line without an id
             }
         }
         self.inbox.lock().unwrap().has_ended = true;
         self.news.notify_one();
-        // (5) A write is the only way to learn that nobody reads (I4).
+        // (5) A write is the only way to learn that nobody reads (I4). Without this loop a task that
+        // never ends would outlive a parent that was killed.
         while worked.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
-            _ = self.say("", "");
+            let _ = self.say("", "");
         }
     }
 
@@ -127,16 +130,17 @@ impl<W: Write> Link<W> {
             Err((id, ..)) => Some(id),
         };
         for id in back.into_iter().filter_map(id) {
-            _ = self.say(format_args!("{id} err {}", ErrKind::Returned), "\"not started\"");
+            let _ = self.say(format_args!("{id} err {}", ErrKind::Returned), "\"not started\"");
         }
     }
 
     /// The answer to a request, behind what its task has printed.
     pub(super) fn reply(&self, id: u64, outcome: Result<&str, Refusal>) -> io::Result<()> {
-        // Held until the answer is written, so that no thread of this process prints into it.
+        // Held until the answer is written, so that no thread of this process prints into it: a
+        // long one enters the pipe in several pieces.
         let mut stdout = self.is_process.then(|| io::stdout().lock());
         if let Some(stdout) = &mut stdout {
-            _ = stdout.flush(); // if nobody reads, the answer will find it out
+            let _ = stdout.flush(); // if nobody reads, the answer will find it out
         }
         match outcome {
             Ok(result) => self.say(format_args!("{id} ok"), result),
@@ -147,23 +151,32 @@ impl<W: Write> Link<W> {
     /// Writes a message in one piece: one buffer, and one call of `write` while it fits into the
     /// pipe.
     ///
+    /// # Blocks
+    /// While the other thread writes.
+    ///
     /// # Errors
     /// If nobody reads any more. In a worker process that is the end.
     pub(super) fn say(&self, head: impl Display, json: &str) -> io::Result<()> {
         let mut output = self.output.lock().unwrap();
-        let (output, line) = &mut *output;
+        while output.is_none() {
+            output = self.is_back.wait(output).unwrap();
+        }
+        let (mut writer, mut line) = output.take().expect("it is back");
+        drop(output); // no code of others runs under a lock
         line.clear();
         line.shrink_to(CAPACITY);
-        write_message(&self.opening, head, json, line);
-        let written = catch(|| output.write_all(line.as_bytes()).and_then(|()| output.flush()));
+        write_message(&self.opening, head, json, &mut line);
+        let written = catch(|| writer.write_all(line.as_bytes()).and_then(|()| writer.flush()));
         let written = written.map_err(io::Error::other).and_then(|written| written);
         if written.is_err() {
-            self.leave(0);
+            self.leave(0); // before it is back: the other thread would meet the same error
         }
+        *self.output.lock().unwrap() = Some((writer, line));
+        self.is_back.notify_one();
         written
     }
 
-    /// Ends the process, if this is all there is to it.
+    /// Ends the process, if it was started to be a worker. Elsewhere `serve` returns the error.
     pub(super) fn leave(&self, code: i32) {
         if self.is_process {
             process::exit(code);

@@ -2,10 +2,10 @@
 //!
 //! | needs | [09](super::ch09_outcome), [19](super::ch19_wire), [21](super::ch21_protocol) |
 //! | --- | --- |
-//! | reading time | 18 min, exercises not counted |
+//! | reading time | 27 min, exercises not counted |
 //! | run it | `cargo run --example ch22_worker` |
 //! | files | [example](../../../../examples/ch22_worker.rs), [test](../../../../tests/ch22_worker.rs), [the story](../../../../CHAPTERS.md) |
-//! | before, after | [21](../ch21_protocol/index.html), [24](../ch24_in_flight/index.html) |
+//! | before, after | [21](../ch21_protocol/index.html), [23](../ch23_process/index.html) |
 //!
 //! ## Why
 //!
@@ -41,7 +41,8 @@
 //! ## Promises
 //!
 //! - I1. Tasks run one at a time, in the order of their requests, all on the thread that called
-//!   `serve`: what the initializer leaves in a thread-local is there.
+//!   `serve`. So does the [`initializer`](Tasks::initializer), before all of them: what it leaves
+//!   in a thread-local is there.
 //! - I2. Each request gets one answer, in one piece, and it is written before the next task
 //!   starts. So after a death the first request without an answer is the one that was running.
 //! - I3. `recall` is answered while a task runs, and a request is either run or given back, never
@@ -156,7 +157,8 @@ type Run = Box<dyn Fn(&str, &mut String) -> Result<(), Refusal> + Send + Sync>;
 pub struct Tasks {
     /// Under each name, and under that name with [`EACH`].
     runs: BTreeMap<String, Run>,
-    /// The name of each function, which is a type of its own.
+    /// The name of each function. To the compiler each is a type of its own, and a type has an id
+    /// that can be looked up at run time: that is the parent's way from `square` to `"square"`.
     names: BTreeMap<TypeId, String>,
     /// Runs before the first task.
     initializer: Option<Box<dyn Fn() -> Result<(), String> + Send + Sync>>,
@@ -279,7 +281,7 @@ impl Tasks {
         let (working, worked) = channel();
         thread::scope(|scope| {
             thread::Builder::new().spawn_scoped(scope, || link.receive(lines, worked))?;
-            let _working = working; // dropped when the work is done: that is the reader's news
+            let _working = working; // dropped at the end of the work, or in a panic: `receive` ends
             self.work(&link)
         })
     }
@@ -305,7 +307,7 @@ impl Tasks {
                 (_, Some(request)) => (request.id, self.answer(&request, &mut result)), // (2)
                 (_, None) => {
                     let said = line.trim_ascii();
-                    _ = writeln!(io::stderr(), "a line without an id, ignored: {said:?}");
+                    let _ = writeln!(io::stderr(), "a line without an id, ignored: {said:?}");
                     continue;
                 }
             };
@@ -388,6 +390,8 @@ pub fn unlocked<W: Write>(stream: W) -> io::Result<W> {
     Ok(stream)
 }
 
+// A panic has a message and a place, and the message alone, in another process, is not much to go
+// on. But `catch_unwind` hands over the message only; the place is told to the panic hook.
 thread_local! {
     /// Where this thread has panicked last.
     static PLACE: RefCell<String> = const { RefCell::new(String::new()) };
@@ -408,7 +412,7 @@ fn note_places() {
     let print = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
         let place = info.location().map_or(String::new(), |place| format!(", at {place}"));
-        _ = PLACE.try_with(|last| last.replace(place));
+        let _ = PLACE.try_with(|last| last.replace(place));
         print(info);
     }));
 }
