@@ -5,7 +5,7 @@
 //! | reading time | 12 min, exercises not counted |
 //! | run it | `cargo run --example ch28_await` |
 //! | files | [example](../../../../examples/ch28_await.rs), [test](../../../../tests/ch28_await.rs), [the story](../../../../CHAPTERS.md) |
-//! | before, after | [27](../ch27_square_sum/index.html), [31](../ch31_schedules/index.html) |
+//! | before, after | [27](../ch27_square_sum/index.html), [29](../ch29_timeline/index.html) |
 //!
 //! ## Why
 //!
@@ -35,7 +35,7 @@
 //!           (2) watch the future; done already? then Ready
 //!  ◄── Pending
 //!  (3) sleep until woken                           completes the future
-//!                       ◄───────── wake ────────── (4) its watcher calls the waker
+//!                       ◄──── wake ──── (4) its watcher calls the waker
 //!  poll ──► Awaiting::poll ──► Ready(outcome)
 //! ```
 //!

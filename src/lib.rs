@@ -80,6 +80,8 @@ pub mod ch26_executor;
 pub mod ch27_square_sum;
 
 pub mod ch28_await;
+pub mod ch29_timeline;
+pub mod ch30_remote;
 pub mod ch31_schedules;
 pub mod ch32_measure;
 

@@ -5,7 +5,7 @@
 //! | reading time | 75 min, exercises not counted |
 //! | run it | `cargo run --example ch31_schedules` |
 //! | files | [example](../../../../examples/ch31_schedules.rs), [test](../../../../tests/ch31_schedules.rs), [the story](../../../../CHAPTERS.md) |
-//! | before, after | [27](../ch27_square_sum/index.html) |
+//! | before, after | [30](../ch30_remote/index.html), [32](../ch32_measure/index.html) |
 //!
 //! ## Why
 //!
