@@ -39,6 +39,8 @@ fn closures_and_channels() -> Option<i32> {
     answered.recv().unwrap()
 }
 
+// --- copy from here: a pool whose nested waits end -----------------------------------------------
+
 /// The pool: tasks in the queue.
 pub(crate) struct Pool {
     id: PoolId,
@@ -84,6 +86,8 @@ impl Drop for Pool {
         }
     }
 }
+
+// --- to here --------------------------------------------------------------------------------------
 
 fn chain(pool: &Arc<Pool>, length: u32) -> u32 {
     if length == 0 {
