@@ -27,6 +27,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+// --- copy from here: a typed process pool ---------------------------------------------------------
+
 /// A call: what to do with a worker.
 type Job = Box<dyn FnOnce(&mut Process) + Send>;
 
@@ -93,6 +95,8 @@ fn serve(queue: &Mutex<Receiver<Job>>, starts: &AtomicUsize) {
         worker = Some(process).filter(|process| process.killer().exit().is_none());
     }
 }
+
+// --- to here --------------------------------------------------------------------------------------
 
 fn square(n: u64) -> u64 {
     assert!(n != 13, "13 is bad luck");

@@ -22,12 +22,12 @@ const FROM: &str = "// --- copy from here";
 const TO: &str = "// --- to here";
 
 const ROWS: &[Row] = &[
-    Row::of("a lock", &["ch01_lock"], 120, "lock"),
+    Row::of("a lock", &["ch01_lock"], 145, "lock"),
     Row::of("an event", &["ch04_event"], 75, "event"),
-    Row::of("a semaphore", &["ch05_semaphore"], 150, "semaphore"),
-    Row::of("a barrier", &["ch06_barrier"], 150, "barrier"),
-    Row::of("a queue that can be closed", &["ch07_queue"], 180, "queue"),
-    Row::of("the smallest future", &["ch08_oneshot"], 60, "oneshot"),
+    Row::of("a semaphore", &["ch05_semaphore"], 200, "semaphore"),
+    Row::of("a barrier", &["ch06_barrier"], 165, "barrier"),
+    Row::of("a queue that can be closed", &["ch07_queue"], 200, "queue"),
+    Row::of("the smallest future", &["ch08_oneshot"], 75, "oneshot"),
     Row::of(
         "the smallest thread pool with answers",
         &["ch08_oneshot", "ch12_workers"],
@@ -37,7 +37,7 @@ const ROWS: &[Row] = &[
     Row::of(
         "futures with cancel and callbacks, `as_completed`, `wait`",
         &["ch07_queue", "ch09_outcome", "ch10_future", "ch11_wait"],
-        610,
+        1_010,
         "wait",
     ),
     Row {
@@ -45,20 +45,20 @@ const ROWS: &[Row] = &[
         ..Row::of(
             "a thread pool whose nested waits end",
             &["ch09_outcome", "ch10_future", "ch13_task"],
-            410,
+            750,
             "task",
         )
     },
     Row::of(
         "the whole thread pool",
         &["ch09_outcome", "ch10_future", "ch13_task", "ch14_backlog", "ch15_thread_pool"],
-        770,
+        1_140,
         "thread_pool",
     ),
     Row::of(
         "tasks that borrow",
         &["ch09_outcome", "ch10_future", "ch13_task", "ch14_backlog", "ch16_scope"],
-        620,
+        975,
         "scope",
     ),
     Row::of("the smallest process pool", &["ch18_child"], 150, "child"),
@@ -67,7 +67,7 @@ const ROWS: &[Row] = &[
         ..Row::of(
             "typed calls to worker processes",
             &["ch09_outcome", "ch19_wire", "ch21_protocol", "ch22_worker", "ch23_process"],
-            960,
+            1_320,
             "process",
         )
     },
@@ -83,7 +83,7 @@ const ROWS: &[Row] = &[
             "ch24_in_flight",
             "ch25_process_pool",
         ],
-        2_060,
+        3_300,
         "process_pool",
     ),
 ];
