@@ -75,7 +75,7 @@
 
 use super::ch09_outcome::Error;
 use super::ch10_future::{Future, Watcher};
-use std::future::IntoFuture;
+use std::future::{Future as _, IntoFuture};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Condvar, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
