@@ -60,9 +60,9 @@
 //! ## The trap
 //!
 //! One counter for all rounds: the last thread puts it back to 0, and the others sleep *while it is
-//! not 0*. The last thread goes on at once, finishes its next step, and arrives again: the count is
-//! 1. Only now does a thread of the first round wake up. It reads 1, takes that for its own round,
-//! and goes back to sleep. Each waits for the other. The rounds have overlapped.
+//! not 0*. The last thread goes on at once, finishes its next step, and arrives again: the count
+//! is 1. Only now does a thread of the first round wake up. It reads 1, takes that for its own
+//! round, and goes back to sleep. Each waits for the other. The rounds have overlapped.
 //!
 //! `cargo run --example ch06_barrier -- 0` replays the shortest schedule, in which no thread is
 //! even interrupted. With at most two preemptions, 11 of 16 schedules end like that.

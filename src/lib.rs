@@ -5,8 +5,26 @@
 //! test file to break; read them in order, or copy one with the chapters it needs into a project of
 //! your own.
 //!
-//! *All concurrency is waiting for someone else's news.* What to know before the first chapter
-//! stands in the [preface](../../../CHAPTERS.md#preface).
+//! *All concurrency is waiting for someone else's news.*
+//!
+//! ```
+//! use concurrent_explained::{Error, ThreadPool, as_completed};
+//!
+//! let pool = ThreadPool::new(2);
+//! let lengths = ["lock", "event", "condition"].map(|word| pool.spawn(move || word.len()));
+//! for length in as_completed(lengths) {
+//!     println!("{}", length.result()?); // in the order in which they are done
+//! }
+//!
+//! let product = pool.spawn(|| 6 * 7);
+//! product.add_done_callback(|outcome| assert_eq!(outcome, &Ok(42)));
+//! assert_eq!(product.result()?, 42);
+//! # Ok::<(), Error>(())
+//! ```
+//!
+//! **Start here:** five minutes of [preface](../../../CHAPTERS.md#preface), then [chapter 01](ch01_lock).
+//! On every chapter's page stand the command that runs its example, what it needs, and the way to the
+//! page before and after. Programs with worker processes start at [`ProcessPool`].
 //!
 //! | | Chapter | Builds |
 //! | --- | --- | --- |
@@ -42,8 +60,13 @@
 //! | **V** | **One interface** | |
 //! | 26 | [executor](ch26_executor) | [`Executor`]: what two different pools have in common |
 //! | 27 | [square_sum](ch27_square_sum) | the exam: a sum of squares on any executor |
+//! | **VI** | **Beyond** | |
+//! | 28 | [await](ch28_await) | [`block_on`]: a waker is a callback |
+//! | 29 | [timeline](ch29_timeline) | [`Timeline`](ch29_timeline::Timeline): seeing is believing |
+//! | 30 | [remote](ch30_remote) | [`Hosts`](ch30_remote::Hosts), [`filter`](ch30_remote::filter()): the protocol does not care where the pipe ends |
 //! | **VII** | **How do we know?** | |
-//! | 31 | [schedules](ch31_schedules) | the explorer of schedules, and a game: a test is one schedule; here are all of them |
+//! | 31 | [schedules](ch31_schedules) | [`explore`](ch31_schedules::explore), and a game: a test is one schedule; here are all of them |
+//! | 32 | [measure](ch32_measure) | [`Race`](ch32_measure::Race): how to know which of two is faster |
 
 #![forbid(unsafe_code)]
 
@@ -85,30 +108,52 @@ pub mod ch30_remote;
 pub mod ch31_schedules;
 pub mod ch32_measure;
 
+#[doc(inline)]
 pub use ch01_lock::{Lock, LockGuard, UnlockError};
+#[doc(inline)]
 pub use ch02_rlock::{RLock, RLockGuard, RUnlockError};
+#[doc(inline)]
 pub use ch03_condition::{Condition, Guard};
+#[doc(inline)]
 pub use ch04_event::Event;
+#[doc(inline)]
 pub use ch05_semaphore::{BoundedSemaphore, OverRelease, OwnedPermit, Permit, Semaphore};
+#[doc(inline)]
 pub use ch06_barrier::{Barrier, BarrierError, BrokenBy};
+#[doc(inline)]
 pub use ch07_queue::{Pops, Queue, QueueError, Refused};
+#[doc(inline)]
 pub use ch08_oneshot::{Receiver, Sender, oneshot};
+#[doc(inline)]
 pub use ch09_outcome::{Death, Error, Overrun, set_failure_hook};
+#[doc(inline)]
 pub use ch10_future::{Future, Promise, promise};
+#[doc(inline)]
 pub use ch11_wait::{
     AsCompleted, ReturnWhen, Unfinished, Waited, Within, as_completed, wait, wait_timeout,
 };
+#[doc(inline)]
 pub use ch12_workers::Workers;
+#[doc(inline)]
 pub use ch15_thread_pool::ThreadPool;
+#[doc(inline)]
 pub use ch16_scope::{Scope, scope};
+#[doc(inline)]
 pub use ch17_map::{Map, MapChunked, each, in_order, map, map_chunked, map_windowed};
+#[doc(inline)]
 pub use ch18_child::ChildPool;
+#[doc(inline)]
 pub use ch19_wire::{Reader, Wire, WireError, from_line, to_line};
+#[doc(inline)]
 pub use ch21_protocol::{ErrKind, Incoming, Lines, Message, Request};
+#[doc(inline)]
 pub use ch22_worker::{Tasks, worker_mark};
+#[doc(inline)]
 pub use ch25_process_pool::ProcessPool;
+#[doc(inline)]
 pub use ch26_executor::Executor;
 
+#[doc(inline)]
 pub use ch28_await::{Awaiting, block_on};
 
 /// The README's code runs as a test too.

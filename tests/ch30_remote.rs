@@ -8,13 +8,15 @@ mod support;
 use concurrent_explained::ch30_remote::{
     Hosts, docker_run, filter, kubectl_exec, quoted, srun, ssh,
 };
-use concurrent_explained::{Error, Executor, ProcessPool, Tasks};
+use concurrent_explained::{Error, Executor, ProcessPool, Tasks, ThreadPool, block_on};
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::{env, fs, process};
+use std::sync::{Arc, OnceLock, mpsc};
+use std::task::{Context, Poll, Wake, Waker};
+use std::{env, fs, process, thread};
 use support::{process_until, process_watchdog};
 
 fn square(n: u64) -> u64 {
@@ -194,6 +196,61 @@ fn try_1_a_host_that_dies_costs_what_ran_on_it() {
         }
         let failures = others.into_iter().filter(|_| true).map(|task| task.result());
         assert_eq!(failures.filter(Result::is_err).count(), 0);
+    });
+}
+
+/// Polls as an executor of another crate would: with a waker of its own, on a thread that does other
+/// things in between, and moved from one thread to another on the way.
+fn on_a_foreign_executor<F>(mut code: Pin<Box<F>>) -> F::Output
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    struct Bell(mpsc::Sender<()>);
+    impl Wake for Bell {
+        fn wake(self: Arc<Self>) {
+            let _ = self.0.send(());
+        }
+    }
+    let (send, bell) = mpsc::channel();
+    let first = Waker::from(Arc::new(Bell(send.clone())));
+    if let Poll::Ready(value) = code.as_mut().poll(&mut Context::from_waker(&first)) {
+        return value;
+    }
+    let elsewhere = move || {
+        let second = Waker::from(Arc::new(Bell(send)));
+        loop {
+            if let Poll::Ready(value) = code.as_mut().poll(&mut Context::from_waker(&second)) {
+                return value;
+            }
+            bell.recv().unwrap();
+        }
+    };
+    thread::spawn(elsewhere).join().unwrap()
+}
+
+#[test]
+fn a_thread_a_process_and_a_remote_worker_are_awaited_in_one_async_fn() {
+    async fn sum(
+        thread: concurrent_explained::Future<'static, u64>,
+        process: concurrent_explained::Future<'static, u64>,
+        remote: concurrent_explained::Future<'static, u64>,
+    ) -> Result<u64, Error> {
+        Ok(thread.await? + process.await? + remote.await?)
+    }
+    process_watchdog("three futures, two executors", || {
+        let threads = ThreadPool::new(1);
+        let processes = ProcessPool::builder(tasks()).workers(1).in_tests("worker_entry").build();
+        let remote = pool(Hosts::new().with(1, || {
+            let line: Vec<_> = words().iter().map(|word| quoted(word)).collect();
+            let mut shell = Command::new("sh");
+            shell.args(["-c", &format!("exec {}", line.join(" "))]);
+            shell
+        }));
+        let three = || {
+            sum(threads.spawn(|| square(1)), processes.submit(square, 2), remote.submit(square, 3))
+        };
+        assert_eq!(block_on(three()), Ok(14));
+        assert_eq!(on_a_foreign_executor(Box::pin(three())), Ok(14));
     });
 }
 
@@ -406,7 +463,7 @@ fn a_pool_over_a_real_ssh_works_and_survives_the_death_of_a_worker() {
             return alone::say(&format!("SKIPPED: ssh to this machine does not work: {log}"));
         }
         assert_eq!(said.stdout, b"it's one word");
-        let sshd = std::sync::Arc::new(sshd);
+        let sshd = Arc::new(sshd);
         let remote = sshd.clone();
         let hosts = Hosts::new().with(2, move || {
             let words = words();
