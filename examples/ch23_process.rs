@@ -27,7 +27,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-// --- copy from here: a typed process pool ---------------------------------------------------------
+// --- copy from here: a typed process pool
+// ---------------------------------------------------------
 
 /// A call: what to do with a worker.
 type Job = Box<dyn FnOnce(&mut Process) + Send>;
@@ -96,7 +97,8 @@ fn serve(queue: &Mutex<Receiver<Job>>, starts: &AtomicUsize) {
     }
 }
 
-// --- to here --------------------------------------------------------------------------------------
+// --- to here
+// --------------------------------------------------------------------------------------
 
 fn square(n: u64) -> u64 {
     assert!(n != 13, "13 is bad luck");

@@ -91,8 +91,8 @@ fn tiny(size: u32) -> Result<Vec<Span>, Error> {
     Ok(timeline.spans())
 }
 
-/// A process cannot write into our record. So its task says how long it ran, and the rest of the time
-/// since the submission it waited.
+/// A process cannot write into our record. So its task says how long it ran, and the rest of the
+/// time since the submission it waited.
 fn on_processes(pool: &ProcessPool) -> Result<Vec<Span>, Error> {
     let timeline = Timeline::new();
     let naps = FIRST.map(|times| {
@@ -112,8 +112,8 @@ fn on_processes(pool: &ProcessPool) -> Result<Vec<Span>, Error> {
     Ok(timeline.spans())
 }
 
-/// The first of some attempts in which both workers had a task: on a busy machine one of them may be
-/// awake before the other, and do it all.
+/// The first of some attempts in which both workers had a task: on a busy machine one of them may
+/// be awake before the other, and do it all.
 fn both(mut attempt: impl FnMut() -> Result<Vec<Span>, Error>) -> Result<Vec<Span>, Error> {
     let mut spans = attempt()?;
     for _ in 0..50 {

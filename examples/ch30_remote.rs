@@ -1,5 +1,6 @@
-//! A pool over three hosts, played by this machine: one greets before it works, one is switched off.
-//! Look at the sum: it is right all the same. Then the same worker is a filter in a shell's pipe.
+//! A pool over three hosts, played by this machine: one greets before it works, one is switched
+//! off. Look at the sum: it is right all the same. Then the same worker is a filter in a shell's
+//! pipe.
 //!
 //! As a worker: `ch30_remote serve-tasks`. As a filter: `seq 3 | ch30_remote --filter square`.
 //!

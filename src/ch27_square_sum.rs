@@ -5,7 +5,7 @@
 //! | reading time | 10 min, exercises not counted |
 //! | run it | `cargo run --example ch27_square_sum -- 1000` |
 //! | files | [example](../../../../examples/ch27_square_sum.rs), [test](../../../../tests/ch27_square_sum.rs), [the story](../../../../CHAPTERS.md) |
-//! | before, after | [26](../ch26_executor/index.html) |
+//! | before, after | [26](../ch26_executor/index.html), [28](../ch28_await/index.html) |
 //!
 //! ## Why
 //!

@@ -10,10 +10,10 @@
 //! ## Why
 //!
 //! A thread that waits for a future of chapter 10 sleeps, and a thread is a costly thing to put to
-//! sleep. Rust's `async` code waits without a thread: a function is cut into pieces at each `.await`,
-//! and between two pieces nothing of it is left but its variables. Something must call the next
-//! piece when the news is there. This chapter connects the two: our futures can be awaited, and
-//! [`block_on`] lets a thread run `async` code.
+//! sleep. Rust's `async` code waits without a thread: a function is cut into pieces at each
+//! `.await`, and between two pieces nothing of it is left but its variables. Something must call
+//! the next piece when the news is there. This chapter connects the two: our futures can be
+//! awaited, and [`block_on`] lets a thread run `async` code.
 //!
 //! ## Steps
 //!
@@ -68,8 +68,8 @@
 //! 1. Predict: a future is done before it is awaited. How often is its `poll` called, and how often
 //!    its waker?
 //! 2. Break: in `Awaiting::poll`, watch the future before the waker is kept. Which test goes red?
-//! 3. Extend: `join(a, b)`, an `async fn` that awaits two of our futures and gives both outcomes. Why
-//!    is it enough to await them one after the other?
+//! 3. Extend: `join(a, b)`, an `async fn` that awaits two of our futures and gives both outcomes.
+//!    Why is it enough to await them one after the other?
 
 // Part of concurrent-explained, MIT OR Apache-2.0.
 
@@ -142,7 +142,7 @@ impl<T> Drop for Awaiting<'_, T> {
     }
 }
 
-/// The waker of the last `poll`: an older one belongs to somebody who has stopped asking (I2).
+/// The waker of the last `poll`: an older one belongs to a task that has stopped asking (I2).
 #[derive(Debug, Default)]
 struct LastWaker(Mutex<Option<Waker>>);
 

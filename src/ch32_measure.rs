@@ -10,10 +10,10 @@
 //! ## Why
 //!
 //! This book says "times" often: a notification that nobody hears costs thirty times a lock. Such a
-//! sentence is worth as much as the measurement behind it. The explorer of chapter 31 knows what can
-//! happen; it does not know how long it takes. A stopwatch does, and a stopwatch lies: the machine
-//! has other work, the processor changes its speed, the first run finds cold caches, and the
-//! compiler removes work whose result nobody uses.
+//! sentence is worth as much as the measurement behind it. The explorer of chapter 31 knows what
+//! can happen; it does not know how long it takes. A stopwatch does, and a stopwatch lies: the
+//! machine has other work, the processor changes its speed, the first run finds cold caches, and
+//! the compiler removes work whose result nobody uses.
 //!
 //! ## Steps
 //!
@@ -41,8 +41,8 @@
 //! - I1. Every contestant runs once in every round, and the round's order turns by one place each
 //!   time: nobody is always first, nobody always follows the same neighbour at the same place.
 //! - I2. The first round warms up. It is run and not counted.
-//! - I3. A ratio compares two times of one round, and the median of these ratios is the result; half
-//!   of them lie between the two figures of the spread.
+//! - I3. A ratio compares two times of one round, and the median of these ratios is the result;
+//!   half of them lie between the two figures of the spread.
 //! - Not promised: that a time of this machine says anything about another one. A ratio often does.
 //!
 //! ## The trap
@@ -54,7 +54,8 @@
 //!
 //! ## Elsewhere
 //!
-//! - Criterion for Rust draws distributions and models the warm-up; it runs one contestant at a time.
+//! - Criterion for Rust draws distributions and models the warm-up; it runs one contestant at a
+//!   time.
 //! - Python has `timeit`, which takes the best of several runs; hyperfine times whole programs.
 //!
 //! ## Try
@@ -110,8 +111,8 @@ impl<'a> Race<'a> {
         });
     }
 
-    /// Enters work that says itself how long it took: another program, say, whose start is not to be
-    /// counted.
+    /// Enters work that says itself how long it took: another program, say, whose start is not to
+    /// be counted.
     pub fn enter_timed(&mut self, name: &str, work: impl FnMut() -> Duration + 'a) {
         self.contestants.push((name.into(), Box::new(work)));
     }

@@ -22,9 +22,10 @@
 //! # Ok::<(), Error>(())
 //! ```
 //!
-//! **Start here:** five minutes of [preface](../../../CHAPTERS.md#preface), then [chapter 01](ch01_lock).
-//! On every chapter's page stand the command that runs its example, what it needs, and the way to the
-//! page before and after. Programs with worker processes start at [`ProcessPool`].
+//! **Start here:** five minutes of [preface](../../../CHAPTERS.md#preface), then [chapter
+//! 01](ch01_lock). On every chapter's page stand the command that runs its example, what it needs,
+//! and the way to the page before and after. Programs with worker processes start at
+//! [`ProcessPool`].
 //!
 //! | | Chapter | Builds |
 //! | --- | --- | --- |

@@ -90,7 +90,8 @@ impl Watcher for Told {
     }
 }
 
-// ---- The failure hook belongs to the whole process: one for all tests, and each looks for its own message.
+// ---- The failure hook belongs to the whole process: one for all tests, and each looks for its own
+// message.
 
 pub(crate) type Reports = Mutex<Vec<(String, String)>>;
 pub(crate) static REPORTS: Reports = Mutex::new(Vec::new());

@@ -237,8 +237,8 @@ fn try_1_the_awaited_task_overtakes_the_one_before_it() {
     assert_eq!(begun, ["outer", "second", "first"]);
 }
 
-// Done as it says, these go red: this one and `i3_a_wait_at_home_runs…`, because a thread that works
-// for nobody runs the task.
+// Done as it says, these go red: this one and `i3_a_wait_at_home_runs…`, because a thread that
+// works for nobody runs the task.
 #[test]
 fn try_2_a_thread_from_outside_that_waits_leaves_the_work_to_the_workers() {
     let (ran_on, worker) = watchdog("a task of a pool", || {

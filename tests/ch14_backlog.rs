@@ -247,8 +247,8 @@ fn try_1_its_own_job_comes_behind_what_it_has_taken() {
     assert_eq!(taken, [1, 2, 3, 4, 100, 5, 6, 7, 8]);
 }
 
-// Done as it says, this one goes red, and `i3_a_worker_whose_jobs_make_jobs_comes_to_the_inbox`: the
-// shelf is never empty, so nobody looks into the inbox.
+// Done as it says, this one goes red, and `i3_a_worker_whose_jobs_make_jobs_comes_to_the_inbox`:
+// the shelf is never empty, so nobody looks into the inbox.
 #[test]
 fn try_2_a_round_ends() {
     let backlog = Backlog::new(1);

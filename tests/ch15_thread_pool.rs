@@ -1,4 +1,5 @@
-//! Chapter 15: each cell of the table of ends, each invariant, CPython's cases, races, and the answers to `Try`.
+//! Chapter 15: each cell of the table of ends, each invariant, CPython's cases, races, and the
+//! answers to `Try`.
 
 mod support;
 
@@ -98,7 +99,8 @@ pub(crate) fn reports(part: &str) -> usize {
     REPORTS.lock().unwrap().iter().filter(|report| report.contains(part)).count()
 }
 
-/// Runs the test `name` of this file as a program of its own, which finds `is_child(name)` to be true.
+/// Runs the test `name` of this file as a program of its own, which finds `is_child(name)` to be
+/// true.
 pub(crate) fn child(name: &str, through: Option<&str>) -> String {
     let exe = env::current_exe().unwrap();
     let mut command = Command::new(through.map_or(exe.as_os_str(), |_| "sh".as_ref()));
@@ -306,7 +308,8 @@ fn try_1_the_awaited_task_overtakes_the_one_before_it() {
 
 #[test]
 fn try_3_both() {
-    /// Runs `g` on the pool and `f` here. Safe on a worker: if no other has begun `g` by then, this one does.
+    /// Runs `g` on the pool and `f` here. Safe on a worker: if no other has begun `g` by then, this
+    /// one does.
     fn both<A, B: Send + 'static>(
         pool: &ThreadPool,
         f: impl FnOnce() -> A,

@@ -239,7 +239,8 @@ fn progress_beyond_its_total_is_no_panic() {
     assert!(format!("{progress:?}").contains("done: 2"));
 }
 
-/// When each of some tasks would start and end, handed out in order to the worker that is free first.
+/// When each of some tasks would start and end, handed out in order to the worker that is free
+/// first.
 fn schedule(tasks: &[u64], workers: usize) -> Vec<Span> {
     let mut free = vec![0; workers];
     let give = |&length: &u64| {

@@ -199,8 +199,8 @@ fn try_1_a_host_that_dies_costs_what_ran_on_it() {
     });
 }
 
-/// Polls as an executor of another crate would: with a waker of its own, on a thread that does other
-/// things in between, and moved from one thread to another on the way.
+/// Polls as an executor of another crate would: with a waker of its own, on a thread that does
+/// other things in between, and moved from one thread to another on the way.
 fn on_a_foreign_executor<F>(mut code: Pin<Box<F>>) -> F::Output
 where
     F: Future<Output: Send> + Send + 'static,

@@ -126,8 +126,8 @@ fn try_1_the_same_work_twice_comes_out_even() {
     assert_eq!((report.rows[1].ratio, report.rows[1].spread), (1.0, (1.0, 1.0)));
 }
 
-// Break: without the turn, `i1_everybody_runs_once_in_every_round_and_the_order_turns` goes red, and
-// so does this one: each contestant would always follow the same neighbour.
+// Break: without the turn, `i1_everybody_runs_once_in_every_round_and_the_order_turns` goes red,
+// and so does this one: each contestant would always follow the same neighbour.
 #[test]
 fn try_2_everybody_is_first_and_last_once() {
     let rounds = order(&["a", "b", "c"], 2);

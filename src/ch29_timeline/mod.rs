@@ -47,7 +47,7 @@
 //!
 //! ## The trap
 //!
-//! To judge by the total alone. Eight tasks, one of which takes as long as the seven others, on two
+//! To look at the total alone. Eight tasks, one of which takes as long as the seven others, on two
 //! workers: the total is what it must be, and one worker is idle half of the time. More workers do
 //! not help; the picture shows why, and what does: starting the long one first.
 //!

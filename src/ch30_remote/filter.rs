@@ -8,8 +8,8 @@ use std::io::{self, BufRead, Read, Write};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::{env, process};
 
-/// How many requests are on their way at once. The worker reads as fast as it can, and the input may
-/// be longer than the memory.
+/// How many requests are on their way at once. The worker reads as fast as it can, and the input
+/// may be longer than the memory.
 const WINDOW: usize = 1024;
 
 /// If this program was called as `program --filter NAME`, runs that task on each line of standard

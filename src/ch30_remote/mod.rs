@@ -9,18 +9,18 @@
 //!
 //! ## Why
 //!
-//! The pool of chapter 25 starts a command and talks to its standard input and output. Nothing in it
-//! asks where that command runs. `ssh host worker` is a command too, and so are the front ends of
-//! clusters and containers. What they add is trouble of three kinds: words that pass through a shell,
-//! greetings printed before the worker speaks, and hosts that die as a whole.
+//! The pool of chapter 25 starts a command and talks to its standard input and output. Nothing in
+//! it asks where that command runs. `ssh host worker` is a command too, and so are the front ends
+//! of clusters and containers. What they add is trouble of three kinds: words that pass through a
+//! shell, greetings printed before the worker speaks, and hosts that die as a whole.
 //!
 //! And there are engines that already spread work over hundreds of machines. They want no pool of
 //! ours, but they gladly run a program that turns lines into lines: the same worker, as a filter.
 //!
 //! ## Steps
 //!
-//! 1. `pool.command(|| Command::new("ssh")…)`: works, until an argument has a blank in it. ssh joins
-//!    its words and gives them to a shell on the other side: [`quoted`].
+//! 1. `pool.command(|| Command::new("ssh")…)`: works, until an argument has a blank in it. ssh
+//!    joins its words and gives them to a shell on the other side: [`quoted`].
 //! 2. A command for each host, with a number of workers each: [`Hosts`].
 //! 3. The other way round: an engine calls us. Bare lines in, bare lines out: [`filter`].
 //!
@@ -39,24 +39,25 @@
 //!
 //! ## Promises
 //!
-//! - I1. Worker `i` is always started on the same host, so a host that dies costs what ran there; the
-//!   pool gives what waits to the workers of the others.
+//! - I1. Worker `i` is always started on the same host, so a host that dies costs what ran there;
+//!   the pool gives what waits to the workers of the others.
 //! - I2. A word arrives on the other side of a shell as it was, whatever it holds.
-//! - I3. A filter answers line by line, in order. A line that fails leaves no line in the output; it
-//!   is told on standard error, counted, and makes the exit status 1.
+//! - I3. A filter answers line by line, in order. A line that fails leaves no line in the output;
+//!   it is told on standard error, counted, and makes the exit status 1.
 //! - What stands before the first message of a remote worker is skipped, and shown if none comes:
-//!   chapter 25 does that for every worker that is a command of the user's.
+//!   chapter 25 does that for each worker that is a command of the user's.
 //! - Not promised: that a filter's task may print. Its output is the filter's output.
 //!
 //! ## The trap
 //!
-//! A failure that looks like a short result. An engine that reads a filter's output sees a line less
-//! and goes on, unless it checks the exit status. GNU parallel tells it in its own exit status; Spark
-//! does only with `checkCode=True`. Compare the counts as well: lines in, lines out.
+//! A failure that looks like a short result. An engine that reads a filter's output sees a line
+//! less and goes on, unless it checks the exit status. GNU parallel tells it in its own exit
+//! status; Spark does only with `checkCode=True`. Compare the counts as well: lines in, lines out.
 //!
 //! ## Elsewhere
 //!
-//! - One machine is not enough, and the work is a list: GNU parallel, with `--sshlogin` or `--pipe`.
+//! - One machine is not enough, and the work is a list: GNU parallel, with `--sshlogin` or
+//!   `--pipe`.
 //! - The work is a table larger than memory: Spark, with `rdd.pipe`. A queue of a cluster: Slurm,
 //!   with `srun` or an array job. Each can run this chapter's filter.
 //! - Use such an engine, and not this pool, where tasks must survive the death of the parent, where
@@ -69,7 +70,7 @@
 //! rdd.pipe("worker --filter square", env=dict(os.environ), checkCode=True)
 //! hadoop jar hadoop-streaming.jar -mapper "worker --filter square" …
 //! srun --ntasks=1 --nodes=1 --exact --quiet worker serve-tasks
-//! kubectl exec -i pod -- worker serve-tasks          (no -t: a terminal changes bytes)
+//! kubectl exec -i pod -- worker serve-tasks     no -t: a terminal changes bytes
 //! docker run -i --rm image worker serve-tasks
 //! ```
 //!

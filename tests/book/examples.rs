@@ -41,8 +41,8 @@ fn faults(book: &Book, chapter: &Chapter) -> Complaints {
     faults.into_iter().filter(|(is_one, _)| *is_one).map(|(_, fault)| fault).collect()
 }
 
-/// Whether the lines are those that were promised. `…` in a promise stands for what differs from run
-/// to run.
+/// Whether the lines are those that were promised. `…` in a promise stands for what differs from
+/// run to run.
 fn is_as_promised(printed: &str, promised: &str) -> bool {
     let matches = |(printed, promised): (&str, &str)| {
         let mut pieces = promised.split('…');

@@ -171,8 +171,8 @@ pub(crate) fn exercises(book: &Book) -> Complaints {
     complaints
 }
 
-/// CHAPTERS.md has a table of contents with what each chapter says of itself. A wrong line is printed
-/// as it should be.
+/// CHAPTERS.md has a table of contents with what each chapter says of itself. A wrong line is
+/// printed as it should be.
 pub(crate) fn contents(book: &Book) -> Complaints {
     let story = book.read("CHAPTERS.md");
     let mut complaints = Complaints::new();

@@ -36,7 +36,7 @@ const ELSEWHERE: [&str; 13] = [
 
 /// Metaphors and turns of phrase that the book does not use, in lower case. A chapter says what the
 /// field says, and a sentence says who does what.
-const UNWANTED: [&str; 26] = [
+const UNWANTED: [&str; 28] = [
     " judge",
     " condemn",
     " doom",
@@ -44,7 +44,9 @@ const UNWANTED: [&str; 26] = [
     "certificate",
     " keeper",
     " seat",
-    " flight",
+    " flights",
+    "a flight",
+    "the flight",
     " boarding",
     "for ever",
     "may not have been had",
