@@ -25,7 +25,6 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 // --- copy from here: a typed process pool
 // ---------------------------------------------------------
@@ -164,7 +163,7 @@ fn main() -> Result<(), Error> {
     let mut stuck = Process::start(Start::this_program())?;
     let killer = stuck.killer();
     let caller = thread::spawn(move || stuck.call::<(), ()>("forever", ()));
-    thread::sleep(Duration::from_millis(10)); // let it begin; if it has not, it dies all the same
+    // It has begun by now, or it has not: it dies all the same.
     killer.kill();
     assert!(matches!(caller.join().unwrap(), Err(Error::Died(_))));
     say("  a task without end keeps its worker, until somebody with a killer ends the process"

@@ -51,8 +51,8 @@
 //! - I2. When the worker ends, at most one call pays; each other one comes back, once.
 //! - I3. More than one call is in flight only up to 32 KiB of requests, and up to as many as the
 //!   worker reads ahead.
-//! - I4. The calls in flight take about 3 ms, judged by the last answer; the window at most
-//!   doubles.
+//! - I4. The calls in flight take about 3 ms, at the pace of the last answer; the window at
+//!   most doubles.
 //! - I5. When a call takes longer than 10 ms, those behind it are called back, once.
 //! - I6. A call is ended for its limit, or on request, only when it is alone, or 10 ms after the
 //!   others were called back: the worker could begin one of them between its answer and its end.
@@ -88,7 +88,7 @@ use std::time::{Duration, Instant};
 /// Requests in one pipe stay within this many bytes, unless a single one is larger.
 ///
 /// A pipe of Linux holds 16 pages of 4 096 bytes. Two writes that do not fit into one page take
-/// two, so 32 KiB fit in any case, and whoever writes them does not block.
+/// two, so 32 KiB fit in any case, and a thread that writes them does not block.
 pub const PIPE_BYTES: usize = 32 * 1024;
 
 /// How much work may lie in one pipe, by the time that the last answer took.
