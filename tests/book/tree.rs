@@ -156,7 +156,8 @@ impl Book {
         if files.is_empty() {
             for name in self.names_in(".") {
                 let is_hidden = name.starts_with('.') && !TOP_LEVEL.contains(&name.as_str());
-                if !is_hidden && name != "target" {
+                // A package has the manifest twice: as it was, and as cargo has put it in order.
+                if !is_hidden && name != "target" && name != "Cargo.toml.orig" {
                     self.walk(name, &mut files);
                 }
             }
