@@ -2,7 +2,7 @@
 //!
 //! | needs | [19](super::ch19_wire) |
 //! | --- | --- |
-//! | reading time | 12 min, exercises not counted |
+//! | reading time | 16 min, exercises not counted |
 //! | run it | `cargo run --example ch20_records` |
 //! | files | [example](../../../../examples/ch20_records.rs), [test](../../../../tests/ch20_records.rs), [the story](../../../../CHAPTERS.md) |
 //! | before, after | [19](../ch19_wire/index.html), [21](../ch21_protocol/index.html) |
@@ -136,6 +136,8 @@ use super::ch19_wire::{comma, from_line, put_all};
 /// ```
 #[macro_export]
 macro_rules! wire {
+    // `$(<…>)?` are the parameters of a generic type. Each is `Wire` and has the bound given, and
+    // the names alone, without their bounds, stand behind the name of the type.
     (struct $name:ident $(<$($param:ident $(: $bound:path)?),+>)? { $($field:ident),+ $(,)? }) => {
         impl $(<$($param: Wire $(+ $bound)?),+>)? Wire for $name $(<$($param),+>)? {
             fn encode(&self, out: &mut String) {
@@ -146,10 +148,13 @@ macro_rules! wire {
 
             fn decode(input: &mut Reader<'_>) -> Decoded<Self> {
                 let here = input.here()?;
+                // One variable a field, with the field's name: a field called `here` or `input` is
+                // no trouble, since a macro's own names are others than its caller's.
                 $(let mut $field = None;)+
                 // (I1)
                 entries(input, |key: String, input| {
                     match key.as_str() {
+                        // The type of the field says what is read here: nobody has to write it.
                         $(stringify!($field) => $field = Some(input.item()?),)+
                         _ => drop(input.item::<Ignored>()?), // (2) (I2)
                     }
@@ -160,6 +165,8 @@ macro_rules! wire {
             }
         }
     };
+    // An enum is a list: the name of the variant, then its fields, of which the macro must know how
+    // many, and whether they are in `( )` or `{ }`.
     (enum $name:ident $(<$($param:ident $(: $bound:path)?),+>)? {
         $($variant:ident $(($($field:ident),+))? $({ $($named:ident),+ $(,)? })?),+ $(,)?
     }) => {
@@ -206,7 +213,9 @@ pub fn present<T: Wire>(here: &Reader<'_>, name: &str, value: Option<T>) -> Deco
     }
 }
 
-// One row a type: its generics, its name, what writes it, what reads it.
+// One row a type: its generics, its name, what writes it, what reads it. None of them can be
+// `null`, so there is no column for that, as there is in chapter 19. A length in the text is never
+// believed: all of them grow as their items come.
 macro_rules! table {
     ($([$($generics:tt)*] $type:ty, $put:expr, $read:expr;)+) => { $(
         impl<$($generics)*> Wire for $type {
@@ -233,22 +242,28 @@ table! {
     [] PathBuf, put_path, read_path;
 }
 
+/// Through a vector: an array cannot grow, and one that is half full cannot be returned.
 fn read_array<T: Wire, const N: usize>(input: &mut Reader<'_>) -> Decoded<[T; N]> {
     let here = input.here()?;
     let items: Vec<T> = input.items()?;
     items.try_into().map_err(|_| here.error(format_args!("{N} items")))
 }
 
+/// `parse` takes a text of one character, and refuses none and two.
 fn read_char(input: &mut Reader<'_>) -> Decoded<char> {
     let here = input.here()?;
     input.string()?.parse().map_err(|_| here.error("a string of one character"))
 }
 
 /// Whether a map with such keys is an object. (I3)
+///
+/// It must be known before the first key, for an empty map too, so the type has to say it. A type
+/// with an id must be `'static`: that is why keys are.
 fn is_name<K: 'static>() -> bool {
     TypeId::of::<K>() == TypeId::of::<String>()
 }
 
+/// An object, or an array of pairs. The order is that of the map.
 fn put_map<'m, K: Wire + 'static, V: Wire + 'm>(
     out: &mut String,
     map: impl IntoIterator<Item = (&'m K, &'m V)>,
@@ -271,6 +286,7 @@ fn put_map<'m, K: Wire + 'static, V: Wire + 'm>(
     out.push(ends[1]);
 }
 
+/// Of a key that comes twice the last one counts: `collect` inserts one after the other. (I1)
 fn read_map<K: Wire + 'static, V: Wire, C: FromIterator<(K, V)>>(
     input: &mut Reader<'_>,
 ) -> Decoded<C> {
@@ -285,11 +301,13 @@ fn read_map<K: Wire + 'static, V: Wire, C: FromIterator<(K, V)>>(
     Ok(pairs.into_iter().collect())
 }
 
+/// `12`, `1.5`: all nine places, without the zeros at the end.
 fn put_seconds(out: &mut String, time: &Duration) {
     let text = format!("{}.{:09}", time.as_secs(), time.subsec_nanos());
     out.push_str(text.trim_end_matches('0').trim_end_matches('.'));
 }
 
+/// Reads any number, for a person or another language may write `1e-3`.
 fn read_seconds(input: &mut Reader<'_>) -> Decoded<Duration> {
     let here = input.here()?;
     // Digit by digit where that is possible: a float cannot hold all of them.
@@ -299,13 +317,16 @@ fn read_seconds(input: &mut Reader<'_>) -> Decoded<Duration> {
     seconds.ok_or_else(|| here.error("a number of seconds from 0 to 18446744073709551615"))
 }
 
-/// The duration that `12` or `12.5` stands for, if it has at most nine places.
+/// The duration that `12` or `12.5` stands for, if it has at most nine places: the places are a
+/// number of nanoseconds, short of zeros.
 fn exact(word: &str) -> Option<Duration> {
     let (seconds, places) = word.split_once('.').unwrap_or((word, "0"));
     let nanos = places.parse::<u32>().ok().filter(|_| places.len() <= 9)?;
     Some(Duration::new(seconds.parse().ok()?, nanos * 10_u32.pow(9 - places.len() as u32)))
 }
 
+/// A path is text nearly always. If it is not, its bytes are a list of numbers: a text with the bad
+/// ones replaced would be another file. (I3)
 fn put_path(out: &mut String, path: &Path) {
     match path.to_str() {
         Some(text) => text.to_string().encode(out),

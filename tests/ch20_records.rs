@@ -369,3 +369,19 @@ fn try_3_a_tree_is_an_enum_with_boxes() {
     let line = r#"["Branch",["Leaf",1],["Branch",["Leaf",2],["Leaf",3]]]"#;
     assert_eq!(there_and_back(&tree), line);
 }
+
+#[derive(Debug, PartialEq)]
+struct Awkward {
+    here: u8,
+    input: u8,
+    key: u8,
+    out: u8,
+}
+wire!(struct Awkward { here, input, key, out });
+
+#[test]
+fn fields_may_have_the_names_that_the_macro_uses_itself() {
+    let line = to_line(&Awkward { here: 1, input: 2, key: 3, out: 4 });
+    assert_eq!(line, r#"{"here":1,"input":2,"key":3,"out":4}"#);
+    assert_eq!(from_line(&line), Ok(Awkward { here: 1, input: 2, key: 3, out: 4 }));
+}

@@ -35,7 +35,8 @@ table! {
     // here: what makes it special is the `true`, which `Option` asks for.
     [] (), true, |_unit, out| out.push_str("null"),
         |input| input.word("null", |word| (word == "null").then_some(()));
-    // `word` takes all up to a bracket, comma or space, so `trueish` is not `true` and a rest.
+    // `word` takes all up to a bracket, comma or space: `trueish` is one word, and not `true` with
+    // something behind it.
     [] bool, false, |bool, out| show(out, bool),
         |input| input.word("true or false", |word| word.parse().ok());
     [] String, false, |text, out| quote(text, out), |input| input.string();
@@ -155,7 +156,8 @@ table! {
         };
 }
 
-/// Appends what `value` displays. A `String` takes everything, so there is no error.
+/// Appends what `value` displays. A `String` takes everything, so there is no error. No `to_string`
+/// in between: a vector of a million numbers would be a million short-lived strings.
 fn show(out: &mut String, value: impl Display) {
     let _ = write!(out, "{value}");
 }
@@ -167,7 +169,8 @@ fn show(out: &mut String, value: impl Display) {
 /// It looks at the digits before the point, and that none is missing behind it; what follows an `e`
 /// is as strict in Rust as in JSON.
 fn is_number(word: &str) -> bool {
-    // A zero stands alone before the point, or `010` would be ten here and eight elsewhere.
+    // A zero stands alone before the point, or `010` would be ten here and eight elsewhere. `inf` and
+    // `nan`, which `parse` takes for floats, do not start with a digit.
     let whole = word.strip_prefix('-').unwrap_or(word).as_bytes();
     matches!(whole, [b'0'] | [b'0', b'.' | b'e' | b'E', ..] | [b'1'..=b'9', ..])
         && whole.windows(2).all(|pair| pair[0] != b'.' || pair[1].is_ascii_digit())
