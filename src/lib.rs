@@ -11,7 +11,7 @@
 //! use concurrent_explained::{Error, ThreadPool, as_completed};
 //!
 //! let pool = ThreadPool::new(2);
-//! let lengths = ["lock", "event", "condition"].map(|word| pool.spawn(move || word.len()));
+//! let lengths = ["lock", "event"].map(|word| pool.spawn(move || word.len()));
 //! for length in as_completed(lengths) {
 //!     println!("{}", length.result()?); // in the order in which they are done
 //! }
