@@ -32,6 +32,7 @@ chapters! {
     ch15_thread_pool: "../../src/ch15_thread_pool.rs";
     ch16_scope: "../../src/ch16_scope.rs";
     ch17_map: "../../src/ch17_map.rs";
+    ch28_await: "../../src/ch28_await.rs";
 }
 
 mod program;
@@ -69,6 +70,7 @@ programs_of! {
     thread_pool: programs_15, "programs/ch15_thread_pool.rs";
     scope: programs_16, "programs/ch16_scope.rs";
     map: programs_17, "programs/ch17_map.rs";
+    future_in_async_code: programs_28, "programs/ch28_await.rs";
 }
 
 use concurrent_explained::ch31_schedules::{Report, explore, replay};
