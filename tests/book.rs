@@ -139,6 +139,7 @@ rules! {
     no_sleep_proves_anything: words::sleeps,
     lines_of_prose_are_narrow: words::wide_lines,
     words_are_plain: words::plain_words,
+    test_files_are_short: words::long_tests,
     nothing_is_left_unfinished: words::unfinished,
     no_code_is_unsafe: words::unsafe_code,
     no_registry_and_no_machine_is_named: words::hosts_and_machines,

@@ -90,6 +90,17 @@ pub(crate) fn wide_lines(book: &Book) -> Complaints {
     complaints
 }
 
+/// The lines of a test file, at most: a longer one is split by subject.
+const TEST_FILE: usize = 600;
+
+/// A test file is short enough to be read.
+pub(crate) fn long_tests(book: &Book) -> Complaints {
+    let lines = |path: &String| book.read(path).lines().count();
+    let mut files = book.rust_files(&["tests"]);
+    files.retain(|path| lines(path) > TEST_FILE);
+    files.iter().map(|path| format!("{path}: {} lines, over {TEST_FILE}", lines(path))).collect()
+}
+
 /// Prose, comments and messages use the field's words and plain English.
 pub(crate) fn plain_words(book: &Book) -> Complaints {
     let mut files = book.rust_files(&["src", "examples"]);
@@ -192,4 +203,13 @@ broken! { a_wide_line_of_prose_is_reported, wide_lines:
 broken! { an_unwanted_word_is_reported, plain_words:
     "src/ch02_event.rs", "It is set once" => "It lasts for ever", "line 22: for ever";
     "README.md", "It has" => "Whoever reads has", "line 3: whoever";
+}
+
+#[test]
+fn a_test_file_of_one_line_too_many_is_reported() {
+    let miniature = Miniature::sound();
+    miniature.write("tests/ch01_lock.rs", &"\n".repeat(TEST_FILE));
+    assert_eq!(long_tests(&miniature.book), Complaints::new());
+    miniature.write("tests/ch01_lock.rs", &"\n".repeat(TEST_FILE + 1));
+    assert_eq!(long_tests(&miniature.book), ["tests/ch01_lock.rs: 601 lines, over 600"]);
 }
