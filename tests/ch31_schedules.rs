@@ -486,7 +486,7 @@ fn try_1_two_threads_with_three_loads_each_have_20_orders() {
 #[test]
 fn try_2_to_unlock_and_to_sleep_are_one_step() {
     // Between the lines nobody else runs, so whoever has the mutex next finds the sleeper asleep.
-    all(Limits::all(), || {
+    all(Limits::preemptions(3), || {
         let (asleep, news) = (Mutex::new(false), Condvar::new());
         thread::scope(|scope| {
             scope.spawn(|| {

@@ -77,7 +77,8 @@ impl Me {
 
     /// Sleeps until it is woken, for no longer than `limit`.
     pub(super) fn sleep(&self, on: usize, limit: Option<Duration>) -> Why {
-        let state = self.state();
+        let mut state = self.state();
+        state.runners[self.number].spins = None;
         let until = limit.and_then(|limit| state.clock.checked_add(limit));
         self.pass(state, Status::Sleeping { on, until });
         self.state().runners[self.number].why
@@ -89,6 +90,15 @@ impl Me {
         let number = self.state().add(place);
         self.state().story.add(|| format!(" {}", letter(number)));
         Me { run: self.run.clone(), number }
+    }
+
+    /// Uses up one of the yields that are none.
+    pub(super) fn spins(&self) -> bool {
+        match &mut self.state().runners[self.number].spins {
+            None | Some(0) => return false,
+            Some(left) => *left -= 1,
+        }
+        true
     }
 
     /// Sleeps until another thread leaves a token, and takes it.

@@ -41,8 +41,13 @@ pub(super) enum Why {
     Turn,
     Notified,
     TimedOut,
+    /// It has yielded, and goes on all the same: nobody is as fast as a loop that looks again.
+    Spins,
     Spurious,
 }
+
+/// For how many looks a thread may be too fast for the others: more than any loop of the book makes.
+const SPINS: usize = 32;
 
 /// One way to go on: this thread, for this reason.
 pub(super) type Way = (usize, Why);
@@ -54,6 +59,8 @@ pub(super) struct Runner {
     pub(super) why: Why,
     /// The step that it makes next.
     pub(super) next: Place,
+    /// So many of its next yields do not let others go first. `None` again once it has slept.
+    pub(super) spins: Option<usize>,
     /// Left by `unpark` for the next `park`.
     pub(super) token: bool,
     /// The real thread and its id, once they are known.
@@ -101,7 +108,15 @@ impl State {
 
     pub(super) fn add(&mut self, next: Place) -> usize {
         let (status, why) = (Status::Ready, Why::Turn);
-        self.runners.push(Runner { status, why, next, token: false, real: None, id: None });
+        self.runners.push(Runner {
+            status,
+            why,
+            next,
+            spins: None,
+            token: false,
+            real: None,
+            id: None,
+        });
         self.runners.len() - 1
     }
 
@@ -146,8 +161,10 @@ impl State {
             self.wake(Why::Turn, |status| status == Status::Yielded);
         }
         self.runners[thread].status = Status::Ready;
-        if why != Why::Turn {
-            self.runners[thread].why = why;
+        match why {
+            Why::Turn => {}
+            Why::Spins => self.runners[thread].spins = Some(SPINS),
+            Why::Notified | Why::TimedOut | Why::Spurious => self.runners[thread].why = why,
         }
         Some((thread, why))
     }
@@ -157,11 +174,14 @@ impl State {
     fn ways(&self, me: usize) -> Vec<Way> {
         let mut ways = self.those(Why::Turn, |status| status == Status::Ready);
         ways.sort_by_key(|way| way.0 != me);
-        let is_nobody_ready = ways.is_empty();
         let has_limit = |status| matches!(status, Status::Sleeping { until: Some(_), .. });
         ways.extend(self.those(Why::TimedOut, has_limit));
-        if is_nobody_ready {
-            ways.extend(self.those(Why::Turn, |status| status == Status::Yielded));
+        if self.runners[me].status == Status::Yielded {
+            if ways.is_empty() {
+                ways.push((me, Why::Turn));
+            } else if self.runners[me].spins.is_none() {
+                ways.push((me, Why::Spins)); // once, or a loop that never sleeps would have no end
+            }
         }
         // Nobody can count on a wake-up for nothing: alone, it is no way.
         if self.choices.spurious && !ways.is_empty() {
@@ -171,18 +191,17 @@ impl State {
         ways
     }
 
-    /// A way preempts if a thread could have gone on and did not; or if no thread is ready, time
-    /// could have passed, and one that only yields goes on instead.
+    /// A way preempts if a thread could have gone on and did not, or yields and goes on.
     fn preempts(&self, me: usize, first: Way, way: Way) -> bool {
         let could_go_on = first == (me, Why::Turn) && self.runners[me].status == Status::Ready;
-        way != first && (could_go_on || first.1 == Why::TimedOut && way.1 == Why::Turn)
+        way != first && (could_go_on || way.1 == Why::Spins)
     }
 
     fn is_allowed(&self, me: usize, first: Way, way: Way) -> bool {
         let is_within = match way.1 {
             Why::TimedOut => first.1 == Why::TimedOut || self.timeouts < self.limits.timeouts,
             Why::Spurious => self.spurious < self.limits.spurious,
-            Why::Turn | Why::Notified => true,
+            Why::Turn | Why::Notified | Why::Spins => true,
         };
         is_within && (self.preemptions < self.limits.preemptions || !self.preempts(me, first, way))
     }
@@ -252,6 +271,7 @@ fn text((thread, why): Way) -> String {
         Why::Turn => "goes on",
         Why::Notified => "is the one that is notified",
         Why::TimedOut => "runs out of time",
+        Why::Spins => "goes on without letting others go first",
         Why::Spurious => "wakes up for nothing",
     };
     format!("{} {what}", letter(thread))

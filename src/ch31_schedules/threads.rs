@@ -175,11 +175,13 @@ pub fn park_timeout(limit: Duration) {
     }
 }
 
-/// Lets others go first. Not a choice: it goes on once another thread has made a step, or none can.
+/// Lets others go first: it goes on once another thread has made a step, or none can. That it does
+/// not let them, and so comes to the end of a loop that looks a few times, counts as a preemption.
 #[track_caller]
 pub fn yield_now() {
     let place = Place { verb: "yield", object: Object::Nothing, at: Location::caller() };
     match baton::me() {
+        Some(me) if me.spins() => {}
         Some(me) => me.pause(place, Status::Yielded),
         None => real::thread::yield_now(),
     }

@@ -35,6 +35,7 @@ chapters! {
     ch28_await: "../../src/ch28_await.rs";
 }
 
+mod mutants;
 mod program;
 
 /// The programs of each chapter. Each is a test: all its schedules are run, and they are as many as

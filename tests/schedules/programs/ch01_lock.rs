@@ -49,6 +49,20 @@ programs! {
         });
     }
 
+    /// The limit of one passes, and with it that of the other, which was notified just before.
+    fn two_limits_pass_and_one_waits_on(bound(0), 442) {
+        let (lock, alone) = (Lock::new(), Alone::default());
+        let held = lock.lock();
+        thread::scope(|scope| {
+            let take_in_time = || drop(lock.lock_timeout(LIMIT));
+            scope.spawn(take_in_time);
+            scope.spawn(take_in_time);
+            scope.spawn(|| enter(&lock, &alone));
+            thread::park_timeout(LIMIT / 2); // until nobody else can go on
+            drop(held);
+        });
+    }
+
     fn a_limit_passes_and_the_lock_is_released(bound(3), 22) {
         let lock = Lock::new();
         let held = lock.lock();

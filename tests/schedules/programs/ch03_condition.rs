@@ -23,7 +23,7 @@ programs! {
         });
     }
 
-    fn nobody_returns_without_a_notification(spurious(2), 220) {
+    fn nobody_returns_without_a_notification(spurious(2), 413) {
         let (lock, news, flag) = (Lock::new(), Condition::new(), AtomicUsize::new(0));
         thread::scope(|scope| {
             scope.spawn(|| {
@@ -45,7 +45,7 @@ programs! {
         });
     }
 
-    fn a_limit_passes_and_swallows_no_notification(bound(1), 713) {
+    fn a_limit_passes_and_swallows_no_notification(bound(1), 739) {
         let (lock, news, waiting) = (Lock::new(), Condition::new(), AtomicUsize::new(0));
         thread::scope(|scope| {
             let with_a_limit = scope.spawn(|| {

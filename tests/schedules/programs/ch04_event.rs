@@ -23,7 +23,7 @@ programs! {
         });
     }
 
-    fn set_then_clear_frees_the_one_that_waits(bound(3), 39) {
+    fn set_then_clear_frees_the_one_that_waits(bound(3), 294) {
         let event = Event::new();
         thread::scope(|scope| {
             scope.spawn(|| event.wait());
@@ -33,7 +33,7 @@ programs! {
         });
     }
 
-    fn nobody_is_free_before_the_set(spurious(2), 68) {
+    fn nobody_is_free_before_the_set(spurious(2), 153) {
         let event = Event::new();
         thread::scope(|scope| {
             let waiter = scope.spawn(|| event.wait());

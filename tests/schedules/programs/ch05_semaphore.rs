@@ -34,6 +34,22 @@ programs! {
         assert_eq!(semaphore.available(), 2);
     }
 
+    fn two_permits_free_two(bound(1), 211) {
+        let semaphore = Semaphore::new(2);
+        let held = semaphore.acquire_many(2);
+        thread::scope(|scope| {
+            let first = scope.spawn(|| std::mem::forget(semaphore.acquire()));
+            let second = scope.spawn(|| std::mem::forget(semaphore.acquire()));
+            while !format!("{semaphore:?}").contains("waiting: 2") {
+                thread::yield_now();
+            }
+            drop(held);
+            first.join().unwrap();
+            second.join().unwrap();
+        });
+        assert_eq!(semaphore.available(), 0);
+    }
+
     /// The first in line gives up, and the second could go all the time.
     fn a_limit_passes_in_front_of_another(bound(2), 221) {
         let semaphore = Semaphore::new(2);

@@ -29,7 +29,7 @@ programs! {
         });
     }
 
-    fn one_is_pushed_and_one_popped(spurious(3), 8) {
+    fn one_is_pushed_and_one_popped(spurious(3), 20) {
         let queue = Queue::bounded(1);
         thread::scope(|scope| {
             scope.spawn(|| assert_eq!(queue.pop(), Some(1)));
@@ -47,7 +47,17 @@ programs! {
         });
     }
 
-    fn a_limit_passes_while_an_item_comes(bound(3), 8) {
+    fn a_close_gives_a_pusher_its_item_back(bound(2), 13) {
+        let queue = Queue::bounded(1);
+        queue.push(1).unwrap();
+        thread::scope(|scope| {
+            let pusher = scope.spawn(|| queue.push(2));
+            queue.close();
+            assert_eq!(pusher.join().unwrap().unwrap_err().item, 2);
+        });
+    }
+
+    fn a_limit_passes_while_an_item_comes(bound(3), 18) {
         let queue = Queue::unbounded();
         thread::scope(|scope| {
             let popper = scope.spawn(|| queue.pop_timeout(LIMIT));
@@ -59,7 +69,7 @@ programs! {
         });
     }
 
-    fn all_are_taken_at_once_while_two_push(bound(3), 12) {
+    fn all_are_taken_at_once_while_two_push(bound(3), 42) {
         let queue = Queue::bounded(1);
         queue.push(1).unwrap();
         thread::scope(|scope| {

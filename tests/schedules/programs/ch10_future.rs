@@ -9,14 +9,14 @@ use std::thread;
 use std::time::Duration;
 
 programs! {
-    fn a_promise_is_completed_while_its_future_is_read(bound(2), 14) {
+    fn a_promise_is_completed_while_its_future_is_read(bound(2), 39) {
         let (promise, future) = promise();
         let thread = thread::spawn(move || promise.complete(Ok(1)).is_ok());
         assert_eq!(future.result(), Ok(1));
         assert!(thread.join().unwrap());
     }
 
-    fn a_promise_is_dropped_while_its_future_is_read(bound(2), 14) {
+    fn a_promise_is_dropped_while_its_future_is_read(bound(2), 39) {
         let (promise, future) = promise::<i32>();
         let thread = thread::spawn(move || drop(promise));
         assert_eq!(future.result(), Err(Error::Abandoned));
@@ -42,7 +42,7 @@ programs! {
     }
 
     /// Callbacks that were added before the end have run when `result` returns.
-    fn a_callback_runs_before_the_future_is_read(bound(2), 27) {
+    fn a_callback_runs_before_the_future_is_read(bound(2), 54) {
         let (promise, future) = promise();
         let called = Arc::new(AtomicUsize::new(0));
         let call = called.clone();
@@ -57,7 +57,7 @@ programs! {
         thread.join().unwrap();
     }
 
-    fn a_limit_passes_while_the_promise_is_completed(bound(2), 14) {
+    fn a_limit_passes_while_the_promise_is_completed(bound(2), 54) {
         let (promise, future) = promise();
         let thread = thread::spawn(move || promise.complete(Ok(1)).is_ok());
         let outcome = future.result_timeout(Duration::from_secs(1));

@@ -6,14 +6,14 @@ use crate::program::{bound, programs};
 use std::thread;
 
 programs! {
-    fn one_future_ends_while_it_is_waited_for(bound(2), 34) {
+    fn one_future_ends_while_it_is_waited_for(bound(2), 43) {
         let (promise, future) = promise();
         let thread = thread::spawn(move || promise.complete(Ok(1)).is_ok());
         assert_eq!(as_completed([future]).count(), 1);
         thread.join().unwrap();
     }
 
-    fn two_futures_end_while_they_are_waited_for(bound(1), 103) {
+    fn two_futures_end_while_they_are_waited_for(bound(1), 109) {
         let ((first, a), (second, b)) = (promise(), promise());
         thread::scope(|scope| {
             scope.spawn(|| first.complete(Ok(1)).is_ok());
@@ -23,7 +23,7 @@ programs! {
         });
     }
 
-    fn the_first_of_two_is_enough(bound(2), 44) {
+    fn the_first_of_two_is_enough(bound(2), 53) {
         let ((first, a), (second, b)) = (promise(), promise());
         thread::scope(|scope| {
             scope.spawn(|| first.complete(Ok(1)).is_ok());

@@ -15,7 +15,7 @@ programs! {
         job.run(&|| ());
     }
 
-    fn two_run_the_same_job(bound(3), 23) {
+    fn two_run_the_same_job(bound(3), 24) {
         let runs = real::sync::atomic::AtomicUsize::new(0);
         let count = || runs.fetch_add(1, real::sync::atomic::Ordering::SeqCst);
         let (job, future) = task(PoolId::new(), count);
@@ -27,7 +27,7 @@ programs! {
         assert_eq!(runs.load(real::sync::atomic::Ordering::SeqCst), 1);
     }
 
-    fn a_job_runs_while_it_is_cancelled(bound(3), 31) {
+    fn a_job_runs_while_it_is_cancelled(bound(3), 32) {
         let (job, future) = task(PoolId::new(), || 1);
         thread::scope(|scope| {
             scope.spawn(|| job.run(&|| ()));

@@ -3,10 +3,14 @@
 use super::ch14_backlog::Backlog;
 use crate::program::{bound, programs};
 use real::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Condvar, Mutex};
 use std::thread;
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(1);
 
 programs! {
-    fn two_are_pushed_and_one_worker_takes_them(bound(2), 101) {
+    fn two_are_pushed_and_one_worker_takes_them(bound(2), 104) {
         let backlog = Backlog::new(1);
         thread::scope(|scope| {
             let worker = scope.spawn(|| std::iter::from_fn(|| backlog.next(0)).count());
@@ -36,9 +40,60 @@ programs! {
         assert_eq!(taken.load(SeqCst), 2);
     }
 
-    /// A worker puts two jobs on its own shelf, and the second waits for the first: the other worker
-    /// must come for one.
-    fn a_job_on_a_shelf_is_found_by_the_other_worker(bound(2), 43) {
+    /// The first job waits for the second. Both come while both workers sleep: the one that wakes
+    /// and finds two must wake the other.
+    fn a_worker_that_finds_two_wakes_the_other(bound(1), 1087) {
+        let backlog = Backlog::new(2);
+        let (is_done, done) = (Mutex::new(false), Condvar::new());
+        let work = |me| {
+            while let Some(job) = backlog.next(me) {
+                let mut guard = is_done.lock().unwrap();
+                if job == 2 {
+                    *guard = true;
+                    done.notify_one();
+                } else {
+                    while !*guard {
+                        guard = done.wait(guard).unwrap();
+                    }
+                    backlog.close();
+                }
+            }
+        };
+        thread::scope(|scope| {
+            scope.spawn(|| work(0));
+            scope.spawn(|| work(1));
+            thread::park_timeout(LIMIT); // until nobody else can go on
+            backlog.push(1).unwrap();
+            backlog.push(2).unwrap();
+        });
+    }
+
+    fn a_close_ends_two_that_sleep(bound(1), 1076) {
+        let backlog = Backlog::<()>::new(2);
+        thread::scope(|scope| {
+            scope.spawn(|| assert!(backlog.next(0).is_none()));
+            scope.spawn(|| assert!(backlog.next(1).is_none()));
+            thread::park_timeout(LIMIT);
+            backlog.close();
+        });
+    }
+
+    /// A worker sleeps, takes a job, sleeps, and takes another.
+    fn a_worker_is_woken_twice(bound(2), 258) {
+        let backlog = Backlog::new(1);
+        thread::scope(|scope| {
+            let worker = scope.spawn(|| {
+                while backlog.next(0).unwrap() != 2 {}
+            });
+            backlog.push(1).unwrap();
+            thread::park_timeout(LIMIT);
+            backlog.push(2).unwrap();
+            worker.join().unwrap();
+        });
+    }
+
+    /// A worker puts a job on its own shelf, and does not come for it: the other one must.
+    fn a_job_on_a_shelf_is_found_by_the_other_worker(bound(3), 207) {
         let (backlog, done) = (Backlog::new(2), AtomicUsize::new(0));
         thread::scope(|scope| {
             scope.spawn(|| {
