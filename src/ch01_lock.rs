@@ -31,10 +31,10 @@
 //! 3. It notifies at each release. `notify_one` costs about 7 times as much as to lock and unlock a
 //!    `Mutex`, even if nobody sleeps (`cargo run --release --example ch01_lock -- measure`). So the
 //!    waiting threads are counted: nobody waits, nobody is notified.
-//! 4. A release may come again before the thread that the last one woke gets to run. One on its way
-//!    is enough, and `woken` remembers it: with four threads, a turn takes about half the time.
-//! 5. A forgotten `unlock` locks everybody out, so a guard does it when it is dropped. And as
+//! 4. A forgotten `unlock` locks everybody out, so a guard does it when it is dropped. And as
 //!    Python's `acquire` and `release` may stand in two functions, a guard can be forgotten.
+//! 5. In the middle of its work, a thread may want to step aside for a while: `unlocked`. Chapter
+//!    03 is built on it.
 //!
 //! ## Picture
 //!
@@ -54,7 +54,7 @@
 //! ## Promises
 //!
 //! - I1. From (1) to (2) or (4) nobody else gets past (1). A holder that panics releases by (2).
-//! - I2. A release wakes one waiter, unless one is on its way: none sleeps on beside a free lock.
+//! - I2. A release wakes one waiter, if there is one: none sleeps on beside a free lock.
 //! - I3. A wait that ran out of time leaves nothing behind.
 //! - I4. (4) never takes the lock away from a living guard.
 //! - Not promised: an order among waiters (a newcomer may be faster than a thread that was woken),
@@ -95,7 +95,7 @@
 //! ## Try
 //!
 //! 1. Predict: A holds the lock, B sleeps, A releases, C calls `try_lock` at once. Which gets it?
-//! 2. Break: write `if` for `while` in `lock`. Which promise goes, and which tests see it?
+//! 2. Break: write `if` for `while` in `lock_until`. Which promise goes, and which tests see it?
 //! 3. Extend: `lock_both(a, b)`, safe while another thread calls `lock_both(b, a)`.
 
 // Part of concurrent-explained, MIT OR Apache-2.0.
@@ -128,8 +128,7 @@ pub struct Lock {
 #[derive(Default)]
 struct State {
     hold: Hold,
-    waiting: usize, // threads in `sleep`: asleep, or woken and not yet back at the mutex
-    woken: bool,    // one of them was notified and has not looked yet
+    waiting: usize, // threads that sleep, or were woken and do not have the mutex yet
 }
 
 #[derive(Clone, Copy, Default, PartialEq)]
@@ -140,12 +139,10 @@ enum Hold {
     Forgotten,
 }
 
-type Held<'a> = MutexGuard<'a, State>;
-
 impl Lock {
     /// Makes a free lock.
     pub const fn new() -> Self {
-        let state = State { hold: Hold::Free, waiting: 0, woken: false };
+        let state = State { hold: Hold::Free, waiting: 0 };
         Lock { state: Mutex::new(state), freed: Condvar::new() }
     }
 
@@ -155,23 +152,13 @@ impl Lock {
     /// Until the lock is free and no newcomer is faster; without end if the caller holds it.
     #[doc(alias = "acquire")]
     pub fn lock(&self) -> LockGuard<'_> {
-        let mut state = self.state.lock().unwrap();
-        // The look and the taking are under one hold of the mutex. Were it put down in between, two
-        // threads could find the lock free and both take it (I1).
-        while state.hold != Hold::Free {
-            state = self.sleep(state, None);
-        }
-        self.take(state)
+        self.lock_until(None).expect("without a deadline, only the lock ends the wait")
     }
 
     /// Takes the lock if it is free at this moment. Does not wait.
     #[must_use = "the lock may not have been acquired"]
     pub fn try_lock(&self) -> Option<LockGuard<'_>> {
-        let state = self.state.lock().unwrap();
-        if state.hold != Hold::Free {
-            return None;
-        }
-        Some(self.take(state))
+        self.lock_timeout(Duration::ZERO)
     }
 
     /// Takes the lock if it comes free within `limit`. `Duration::MAX` means no limit.
@@ -181,19 +168,8 @@ impl Lock {
     #[must_use = "the lock may not have been acquired"]
     pub fn lock_timeout(&self, limit: Duration) -> Option<LockGuard<'_>> {
         // One moment for all the sleeps: to wake up does not begin the limit anew. The addition
-        // fails only beyond the end of the clock, and then there is no limit.
-        let deadline = Instant::now().checked_add(limit);
-        let mut state = self.state.lock().unwrap();
-        // The look comes before the clock. A thread that was notified in its last moment must not
-        // walk away from a free lock: no other waiter hears of it (I2).
-        while state.hold != Hold::Free {
-            let left = deadline.map(|moment| moment.saturating_duration_since(Instant::now()));
-            if left == Some(Duration::ZERO) {
-                return None;
-            }
-            state = self.sleep(state, left);
-        }
-        Some(self.take(state))
+        // fails only beyond the end of the clock, and then there is no deadline.
+        self.lock_until(Instant::now().checked_add(limit))
     }
 
     /// Releases, from any thread, a lock whose guard was [forgotten](LockGuard::forget).
@@ -220,36 +196,40 @@ impl Lock {
         self.state.lock().unwrap().hold != Hold::Free
     }
 
-    fn take(&self, mut state: Held<'_>) -> LockGuard<'_> {
+    /// `None`: the deadline has passed first.
+    fn lock_until(&self, deadline: Option<Instant>) -> Option<LockGuard<'_>> {
+        let mut state = self.state.lock().unwrap();
+        // The look comes before the clock. A thread that was notified in its last moment must not
+        // walk away from a free lock: no other waiter hears of it (I2).
+        while state.hold != Hold::Free {
+            if time_left(deadline).is_zero() {
+                return None;
+            }
+            state.waiting += 1;
+            state = self.freed.wait_timeout(state, time_left(deadline)).unwrap().0;
+            state.waiting -= 1; // by each waiter itself, whatever woke it, the clock too (I3)
+        }
+        // Between the last look and this line the mutex stays locked. Were it released, two threads
+        // could find the lock free and both take it (I1).
         state.hold = Hold::Guarded; // (1)
-        LockGuard { lock: self }
+        Some(LockGuard { lock: self })
     }
 
-    /// Releases the mutex, sleeps until something wakes this thread, takes the mutex again.
-    fn sleep<'a>(&self, mut state: Held<'a>, limit: Option<Duration>) -> Held<'a> {
-        state.waiting += 1;
-        state = match limit {
-            None => self.freed.wait(state).unwrap(),
-            Some(limit) => self.freed.wait_timeout(state, limit).unwrap().0,
-        };
-        state.waiting -= 1; // by each waiter itself, whatever woke it, the clock too (I3)
-        // The caller looks next. If it finds the lock taken, the next release must notify again.
-        // (If the notification was another's, that is one more than needed, never one less: I2.)
-        state.woken = false;
-        state
-    }
-
-    fn release(&self, mut state: Held<'_>) {
+    fn release(&self, mut state: MutexGuard<'_, State>) {
         state.hold = Hold::Free;
-        let wake = state.waiting > 0 && !state.woken;
-        state.woken |= wake;
+        let is_awaited = state.waiting > 0;
         drop(state); // before the notification: the woken thread needs the mutex first of all
         // A newcomer may take the lock between these lines. Then the woken thread finds it taken
         // and sleeps again, counted in `waiting`: the newcomer's release wakes it (I2).
-        if wake {
+        if is_awaited {
             self.freed.notify_one();
         }
     }
+}
+
+/// How long a wait may go on: without a deadline, longer than any program runs.
+fn time_left(deadline: Option<Instant>) -> Duration {
+    deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()))
 }
 
 /// The right to be inside. Dropping it, on whatever thread, releases the lock and wakes one waiter.

@@ -400,7 +400,7 @@ fn the_wrong_locks_fail_under_some_schedules_and_the_right_one_under_none() {
     });
 }
 
-// With `if` in `lock`, I1 goes: a waiter that wakes takes the lock although a newcomer has it. This
+// With `if` in `lock_until`, I1 goes: a waiter that wakes takes the lock although a newcomer has it. This
 // test goes red, and `i1_many_threads_many_turns_never_two_inside`: both count who is inside while
 // newcomers come in. The other tests stay green, for in them nobody overtakes a waiter.
 #[test]
