@@ -2,7 +2,7 @@
 //!
 //! | needs | [01](super::ch01_lock) |
 //! | --- | --- |
-//! | reading time | 12 min, exercises not counted |
+//! | reading time | 15 min, exercises not counted |
 //! | run it | `cargo run --example ch02_rlock` |
 //! | files | [example](../../../../examples/ch02_rlock.rs), [test](../../../../tests/ch02_rlock.rs), [the story](../../../../CHAPTERS.md) |
 //! | before, after | [01](../ch01_lock/index.html), [03](../ch03_condition/index.html) |
@@ -90,7 +90,7 @@ use std::{error, fmt, mem};
 /// let inner = lock.lock();
 /// assert_eq!(lock.depth(), 2);
 /// drop(outer); // in any order
-/// assert!(lock.is_owned());
+/// assert!(lock.is_locked());
 /// drop(inner);
 /// assert!(!lock.is_locked());
 /// ```
@@ -100,6 +100,7 @@ pub struct RLock {
     hold: Mutex<Option<Hold>>, // written only by the thread that has `lock`
 }
 
+#[derive(Clone, Copy, Debug)]
 struct Hold {
     owner: ThreadId,
     depth: usize,     // levels taken and not given back, at least 1
@@ -165,12 +166,8 @@ impl RLock {
         self.lock.is_locked()
     }
 
-    /// Whether the calling thread has the lock.
-    pub fn is_owned(&self) -> bool {
-        self.depth() > 0
-    }
-
     /// How many levels the calling thread has taken: 0 if the lock is free or another's.
+    #[doc(alias = "is_owned")]
     pub fn depth(&self) -> usize {
         of_caller(&mut self.hold.lock().unwrap()).map_or(0, |mine| mine.depth)
     }
@@ -205,10 +202,9 @@ impl RLock {
 
 /// The hold, if it is the calling thread's (I1).
 ///
-/// Guards ask as well, although they never leave the owner's thread, for a guard may outlive the
-/// hold: in `guard.unlocked(f)` the thread steps aside. `f` is `Send`, so a guard of an outer level
-/// cannot be moved into it. But `f` runs on this thread and can reach a guard in a `thread_local!`.
-/// That guard finds the lock free, or another thread's, and leaves it alone (I3).
+/// Guards ask as well. A guard never leaves its thread, but it can outlive the hold: `unlocked` ends
+/// the hold and then runs foreign code, which can find another guard of this thread in a
+/// `thread_local!` and drop it. Such a guard has nothing to give back (I3).
 fn of_caller(hold: &mut Option<Hold>) -> Option<&mut Hold> {
     hold.as_mut().filter(|hold| hold.owner == thread::current().id())
 }
@@ -237,13 +233,13 @@ impl<'a> RLockGuard<'a> {
 
     /// Steps aside: gives back all levels, runs `f`, takes them all again, also if `f` panics.
     ///
-    /// If `f` drops a guard of an outer level that it found in a `thread_local!`, the level stays
-    /// taken, as after `std::mem::forget`. If this is such a guard itself, there is no hold to step
-    /// aside from, and `f` runs.
+    /// If `f` drops another guard of this lock (it can find one in a `thread_local!`), that level
+    /// stays taken, as after `std::mem::forget`. Without a hold, `f` runs and nothing else happens.
     ///
     /// # Blocks
     /// As long as `f` runs, then like [`RLock::lock`] for a newcomer.
     pub fn unlocked<R>(&mut self, f: impl FnOnce() -> R + Send) -> R {
+        // `Send` keeps this thread's other guards out of `f`: without a hold, they guard nothing.
         let aside = self.lock.end(self.lock.hold.lock().unwrap());
         let outcome = panic::catch_unwind(AssertUnwindSafe(f));
         if let Some(aside) = aside {
@@ -296,10 +292,9 @@ impl error::Error for RUnlockError {}
 /// Does not block: while another thread is at the hold, the fields are left out.
 impl fmt::Debug for RLock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seen = self.hold.try_lock().map(|hold| hold.as_ref().map(|h| (h.owner, h.depth)));
-        let mut out = f.debug_struct("RLock");
-        let Ok(seen) = seen else { return out.finish_non_exhaustive() };
-        out.field("owner", &seen.map(|(owner, _)| owner));
-        out.field("depth", &seen.map_or(0, |(_, depth)| depth)).field("lock", &self.lock).finish()
+        let seen = self.hold.try_lock().map(|hold| *hold);
+        let mut out = f.debug_struct("RLock"); // the mutex is free again while `f` writes
+        let Ok(hold) = seen else { return out.finish_non_exhaustive() };
+        out.field("hold", &hold).field("lock", &self.lock).finish()
     }
 }

@@ -168,7 +168,7 @@ impl Condition {
     ) -> bool {
         let deadline = Instant::now().checked_add(limit); // one for all the waits
         while !is_ready() {
-            if left(deadline) == Some(Duration::ZERO) {
+            if time_left(deadline).is_zero() {
                 return false;
             }
             self.wait_until(guard, deadline);
@@ -215,23 +215,20 @@ impl Condition {
             // Am I in the queue? Both sides answer that under one mutex, before the lock: so a wait
             // that runs out of time cannot also be notified (I2).
             while let Some(place) = queue.iter().position(|other| Arc::ptr_eq(&other.wake, &wake)) {
-                queue = match left(deadline) {
-                    None => wake.wait(queue).unwrap(),
-                    Some(Duration::ZERO) => {
-                        queue.remove(place); // (5)
-                        return false;
-                    }
-                    Some(left) => wake.wait_timeout(queue, left).unwrap().0,
-                };
+                if time_left(deadline).is_zero() {
+                    queue.remove(place); // (5)
+                    return false;
+                }
+                queue = wake.wait_timeout(queue, time_left(deadline)).unwrap().0;
             }
             true // (4)
         })
     }
 }
 
-/// The time until `deadline`, if there is one.
-fn left(deadline: Option<Instant>) -> Option<Duration> {
-    deadline.map(|moment| moment.saturating_duration_since(Instant::now()))
+/// How long a wait may go on: without a deadline, longer than any program runs.
+fn time_left(deadline: Option<Instant>) -> Duration {
+    deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()))
 }
 
 /// What a condition needs of a lock: a guard that can step aside.

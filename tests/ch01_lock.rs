@@ -400,9 +400,10 @@ fn the_wrong_locks_fail_under_some_schedules_and_the_right_one_under_none() {
     });
 }
 
-// With `if` in `lock_until`, I1 goes: a waiter that wakes takes the lock although a newcomer has it. This
-// test goes red, and `i1_many_threads_many_turns_never_two_inside`: both count who is inside while
-// newcomers come in. The other tests stay green, for in them nobody overtakes a waiter.
+// With `if` in `lock_until`, I1 goes: a waiter that wakes takes the lock although a newcomer has
+// it. This test goes red, and `i1_many_threads_many_turns_never_two_inside`: both count who is
+// inside while newcomers come in. A waiter whose limit has passed takes it as well:
+// `i3_wait_times_out_…`, `i3_one_waiter_times_out_…` and `lock_timeout_when_taken_…` see that.
 #[test]
 fn try_2_a_waiter_that_wakes_too_late_waits_again() {
     watchdog("2 × 1000 turns, each against a newcomer", || {

@@ -36,7 +36,10 @@ fn until_waiting(lock: &RLock, waiting: usize) {
 fn shown(owner: Option<ThreadId>, depth: usize) -> String {
     let locked = depth > 0;
     let lock = format!("Lock {{ locked: {locked}, waiting: 0 }}");
-    format!("RLock {{ owner: {owner:?}, depth: {depth}, lock: {lock} }}")
+    let hold =
+        owner.map(|owner| format!("Hold {{ owner: {owner:?}, depth: {depth}, forgotten: 0 }}"));
+    let hold = hold.map_or("None".to_owned(), |hold| format!("Some({hold})"));
+    format!("RLock {{ hold: {hold}, lock: {lock} }}")
 }
 
 /// Runs `f` on another thread and waits for it.
@@ -78,10 +81,10 @@ fn lock_when_free_then_drop_frees() {
     // CPython: BaseLockTests::test_acquire_release
     let lock = RLock::new();
     let guard = lock.lock();
-    assert!(lock.is_locked() && lock.is_owned());
+    assert!(lock.is_locked() && lock.depth() > 0);
     assert!(std::ptr::eq(guard.lock(), &lock));
     drop(guard);
-    assert!(!lock.is_locked() && !lock.is_owned());
+    assert!(!lock.is_locked() && lock.depth() == 0);
 }
 
 #[test]
@@ -134,11 +137,8 @@ fn depth_counts_for_the_owner_and_is_0_for_others() {
     // CPython: RLockTests::test_recursion_count, test__is_owned
     let lock = RLock::new();
     let depths = |mine| {
-        assert_eq!((lock.depth(), lock.is_owned()), (mine, mine > 0));
-        assert_eq!(
-            elsewhere(|| (lock.depth(), lock.is_owned(), lock.is_locked())),
-            (0, false, mine > 0)
-        );
+        assert_eq!(lock.depth(), mine);
+        assert_eq!(elsewhere(|| (lock.depth(), lock.is_locked())), (0, mine > 0));
     };
     depths(0);
     lock.lock().forget();
@@ -163,7 +163,7 @@ fn debug_shows_owner_and_depth_from_any_thread() {
     assert_eq!(format!("{lock:?}"), shown);
     assert_eq!(elsewhere(|| format!("{lock:?}")), shown);
     drop(first);
-    assert!(format!("{second:?}").starts_with("RLockGuard { lock: RLock { owner: Some("));
+    assert!(format!("{second:?}").starts_with("RLockGuard { lock: RLock { hold: Some("));
 }
 
 #[test]
@@ -440,7 +440,7 @@ fn i1_many_threads_at_many_depths_never_two_inside() {
 
 /// Try 3: runs `f` under the lock, unless this thread is inside already.
 fn in_turn<R>(lock: &RLock, f: impl FnOnce() -> R) -> Option<R> {
-    let _guard = (!lock.is_owned()).then(|| lock.lock())?;
+    let _guard = (lock.depth() == 0).then(|| lock.lock())?;
     Some(f())
 }
 
