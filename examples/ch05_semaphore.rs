@@ -9,7 +9,7 @@
 //! Semaphore:      0 late requests for 1 overtake the thread that waits for 2
 //! Semaphore:      nine threads, three permits: 3 inside at once, never more
 //! Semaphore:      the permit of a task came back when the task panicked: 1 available
-//! BoundedSemaphore, a permit in use: release of 1 refused: 0 missing
+//! a bounded one:  its permit is in use: release of 1 refused: 0 missing
 //! ```
 //!
 //! `cargo run --example ch05_semaphore -- 1001` replays the bare count on that schedule.
@@ -20,7 +20,7 @@ pub use concurrent_explained::ch31_schedules::{sync, thread, time};
 pub use real::*;
 
 use concurrent_explained::ch31_schedules::replay;
-use concurrent_explained::{BoundedSemaphore, Condition, Lock, Semaphore};
+use concurrent_explained::{Condition, Lock, Semaphore};
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex};
@@ -187,10 +187,10 @@ fn tell(out: &mut impl Write) -> io::Result<()> {
     let line = "the permit of a task came back when the task";
     writeln!(out, "Semaphore:      {line} {outcome}: {n} available")?;
 
-    let bounded = BoundedSemaphore::new(1);
+    let bounded = Semaphore::bounded(1);
     let _permit = bounded.acquire();
     let refused = bounded.release(1).unwrap_err();
-    writeln!(out, "BoundedSemaphore, a permit in use: {refused}")
+    writeln!(out, "a bounded one:  its permit is in use: {refused}")
 }
 
 fn main() {

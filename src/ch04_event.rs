@@ -2,7 +2,7 @@
 //!
 //! | needs | nothing but std |
 //! | --- | --- |
-//! | reading time | 9 min, exercises not counted |
+//! | reading time | 10 min, exercises not counted |
 //! | run it | `cargo run --example ch04_event` |
 //! | files | [example](../../../../examples/ch04_event.rs), [test](../../../../tests/ch04_event.rs), [the story](../../../../CHAPTERS.md) |
 //! | before, after | [03](../ch03_condition/index.html), [05](../ch05_semaphore/index.html) |

@@ -50,8 +50,8 @@
 //! - I2. First come, first served: no request, `try_acquire` included, goes before a waiter, not
 //!   even when there is enough for the late one and too few for the oldest.
 //! - I3. Whenever the mutex is free, the oldest waiter wants more than there is.
-//! - I4. A `release` that is refused changes nothing. A [`BoundedSemaphore`] refuses one that would
-//!   take permits from a living guard: a permit comes back by its guard, or is forgotten first.
+//! - I4. A `release` that is refused changes nothing. A [bounded](Semaphore::bounded) semaphore
+//!   refuses one too many: a permit comes back by its guard, or is forgotten first.
 //! - A permit belongs to no thread: any thread may drop it, or forget it and release by hand.
 //! - Not promised: speed under contention. A thread that gives back a permit and wants it again
 //!   has to queue behind the others, and each change of hands is a wake-up.
@@ -101,6 +101,7 @@ use std::{error, fmt};
 /// drop(first);
 /// assert_eq!(connections.available(), 1);
 /// ```
+#[doc(alias = "BoundedSemaphore")]
 pub struct Semaphore {
     state: Mutex<State>,
     /// Permits held, forgotten and available are never more than this.
@@ -123,21 +124,31 @@ struct Waiter {
 }
 
 impl Semaphore {
-    /// A semaphore with `permits` available; 0 is fine.
+    /// A semaphore with `permits` available; 0 is fine. [`release`](Self::release) can add more.
     pub const fn new(permits: usize) -> Self {
-        Self::with_limit(permits, usize::MAX)
+        let mut semaphore = Self::bounded(permits);
+        semaphore.limit = usize::MAX;
+        semaphore
     }
 
-    const fn with_limit(available: usize, limit: usize) -> Self {
-        let state = State { available, held: 0, queue: VecDeque::new() };
-        Self { state: Mutex::new(state), limit }
+    /// A semaphore with `permits` available, now and at most: a release too many is an error, and a
+    /// request for more waits without end.
+    ///
+    /// # Examples
+    /// ```
+    /// let licences = concurrent_explained::Semaphore::bounded(3);
+    /// assert!(licences.release(1).is_err());
+    /// ```
+    pub const fn bounded(permits: usize) -> Self {
+        let state = State { available: permits, held: 0, queue: VecDeque::new() };
+        Self { state: Mutex::new(state), limit: permits }
     }
 
     /// Takes one permit; dropping it gives it back.
     ///
     /// # Blocks
     /// While there is none or another thread came earlier.
-    pub fn acquire(&self) -> Permit<'_> {
+    pub fn acquire(&self) -> Permit<&Self> {
         self.acquire_many(1)
     }
 
@@ -145,7 +156,7 @@ impl Semaphore {
     ///
     /// # Blocks
     /// While there are too few or another thread came earlier; later requests wait behind it.
-    pub fn acquire_many(&self, count: usize) -> Permit<'_> {
+    pub fn acquire_many(&self, count: usize) -> Permit<&Self> {
         self.take(count, None);
         Permit { semaphore: self, count }
     }
@@ -167,29 +178,25 @@ impl Semaphore {
     /// ```
     pub fn acquire_owned(self: &Arc<Self>) -> OwnedPermit {
         self.take(1, None);
-        OwnedPermit { semaphore: Arc::clone(self), count: 1 }
+        Permit { semaphore: Arc::clone(self), count: 1 }
     }
 
     /// Takes one permit if that needs no waiting.
     #[must_use = "the permit may not have been acquired"]
-    pub fn try_acquire(&self) -> Option<Permit<'_>> {
+    pub fn try_acquire(&self) -> Option<Permit<&Self>> {
         self.try_acquire_many(1)
     }
 
     /// Takes `count` permits if that needs no waiting.
     #[must_use = "the permits may not have been acquired"]
-    pub fn try_acquire_many(&self, count: usize) -> Option<Permit<'_>> {
-        let mut state = self.state.lock().unwrap();
-        if !state.can_go(count) {
-            return None;
-        }
-        state.grant(count);
-        Some(Permit { semaphore: self, count })
+    pub fn try_acquire_many(&self, count: usize) -> Option<Permit<&Self>> {
+        let taken = self.state.lock().unwrap().try_take(count);
+        taken.then(|| Permit { semaphore: self, count })
     }
 
     /// Like [`acquire`](Self::acquire), but gives up after `limit`.
     #[must_use = "the permit may not have been acquired"]
-    pub fn acquire_timeout(&self, limit: Duration) -> Option<Permit<'_>> {
+    pub fn acquire_timeout(&self, limit: Duration) -> Option<Permit<&Self>> {
         self.acquire_many_timeout(1, limit)
     }
 
@@ -198,11 +205,9 @@ impl Semaphore {
     /// # Wakes
     /// When it gives up: those behind it that can go now.
     #[must_use = "the permits may not have been acquired"]
-    pub fn acquire_many_timeout(&self, count: usize, limit: Duration) -> Option<Permit<'_>> {
-        if !self.take(count, Instant::now().checked_add(limit)) {
-            return None;
-        }
-        Some(Permit { semaphore: self, count })
+    pub fn acquire_many_timeout(&self, count: usize, limit: Duration) -> Option<Permit<&Self>> {
+        let taken = self.take(count, Instant::now().checked_add(limit));
+        taken.then(|| Permit { semaphore: self, count })
     }
 
     /// Adds `count` permits: those of a forgotten [`Permit`], or new ones.
@@ -212,7 +217,7 @@ impl Semaphore {
     ///
     /// # Errors
     /// [`OverRelease`], and nothing has changed: with those in living guards there would be more
-    /// than the limit, which is `usize::MAX`, or that of a [`BoundedSemaphore`].
+    /// than the limit, which is `usize::MAX`, or that of a [bounded](Self::bounded) one.
     pub fn release(&self, count: usize) -> Result<(), OverRelease> {
         let mut state = self.state.lock().unwrap();
         let missing = self.limit - state.available - state.held;
@@ -232,9 +237,8 @@ impl Semaphore {
     /// Returns whether `count` permits were taken. `None`: no deadline.
     fn take(&self, count: usize, deadline: Option<Instant>) -> bool {
         let mut state = self.state.lock().unwrap();
-        if state.can_go(count) {
-            state.grant(count); // no queue, no wake-up, no system call
-            return true;
+        if state.try_take(count) {
+            return true; // no queue, no wake-up, no system call
         }
         let wake = Arc::new(Condvar::new());
         state.queue.push_back(Waiter { wants: count, wake: Arc::clone(&wake) }); // (1)
@@ -250,21 +254,13 @@ impl Semaphore {
         true
     }
 
-    /// Takes back `count` permits of a guard.
-    fn give_back(&self, count: usize) {
-        let mut state = self.state.lock().unwrap();
-        state.held -= count;
-        state.available += count; // (I1)
-        self.admit(state);
-    }
-
     /// (2) Grants to the oldest while there are enough, then wakes them. The permits change hands
     /// under the mutex: no newcomer can take them from a thread that is only waking up (I2).
     fn admit(&self, mut state: MutexGuard<'_, State>) {
         let mut admitted = Vec::new(); // allocates nothing while nobody can go
         while state.queue.front().is_some_and(|oldest| oldest.wants <= state.available) {
             let oldest = state.queue.pop_front().unwrap();
-            state.grant(oldest.wants);
+            state.hand_out(oldest.wants);
             admitted.push(oldest.wake);
         }
         drop(state); // the woken threads need the mutex
@@ -276,11 +272,15 @@ impl Semaphore {
 
 impl State {
     /// Only past an empty queue (I2).
-    fn can_go(&self, count: usize) -> bool {
-        self.queue.is_empty() && count <= self.available
+    fn try_take(&mut self, count: usize) -> bool {
+        if !self.queue.is_empty() || count > self.available {
+            return false;
+        }
+        self.hand_out(count);
+        true
     }
 
-    fn grant(&mut self, count: usize) {
+    fn hand_out(&mut self, count: usize) {
         self.available -= count;
         self.held += count;
     }
@@ -291,43 +291,20 @@ fn time_left(deadline: Option<Instant>) -> Duration {
     deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()))
 }
 
-/// A [`Semaphore`] that never has more permits than at the start: a release too many is an error.
-///
-/// # Examples
-/// ```
-/// use concurrent_explained::BoundedSemaphore;
-///
-/// let licences = BoundedSemaphore::new(3);
-/// assert!(licences.release(1).is_err());
-/// ```
-#[derive(Debug)]
-pub struct BoundedSemaphore(Semaphore);
-
-impl BoundedSemaphore {
-    /// A semaphore with `permits` available, now and at most. A request for more blocks forever.
-    pub const fn new(permits: usize) -> Self {
-        Self(Semaphore::with_limit(permits, permits))
-    }
-}
-
-/// All methods of the semaphore inside; `release` knows the limit.
-impl Deref for BoundedSemaphore {
-    type Target = Semaphore;
-
-    fn deref(&self) -> &Semaphore {
-        &self.0
-    }
-}
-
 /// Permits in use. Dropping them, on any thread, gives them back.
+///
+/// `S` is the way to the semaphore: a reference, or in an [`OwnedPermit`] an `Arc`.
 #[derive(Debug)]
 #[must_use = "a permit that is dropped at once protects nothing"]
-pub struct Permit<'a> {
-    semaphore: &'a Semaphore,
+pub struct Permit<S: Deref<Target = Semaphore>> {
+    semaphore: S,
     count: usize,
 }
 
-impl Permit<'_> {
+/// A [`Permit`] that borrows nothing. Made by [`Semaphore::acquire_owned`].
+pub type OwnedPermit = Permit<Arc<Semaphore>>;
+
+impl<S: Deref<Target = Semaphore>> Permit<S> {
     /// Keeps the permits taken. [`release`](Semaphore::release) can bring them back, on any thread.
     pub fn forget(mut self) {
         self.semaphore.state.lock().unwrap().held -= self.count;
@@ -335,31 +312,12 @@ impl Permit<'_> {
     }
 }
 
-impl Drop for Permit<'_> {
+impl<S: Deref<Target = Semaphore>> Drop for Permit<S> {
     fn drop(&mut self) {
-        self.semaphore.give_back(self.count);
-    }
-}
-
-/// A [`Permit`] that borrows nothing. Made by [`Semaphore::acquire_owned`].
-#[derive(Debug)]
-#[must_use = "a permit that is dropped at once protects nothing"]
-pub struct OwnedPermit {
-    semaphore: Arc<Semaphore>,
-    count: usize,
-}
-
-impl OwnedPermit {
-    /// Like [`Permit::forget`].
-    pub fn forget(mut self) {
-        self.semaphore.state.lock().unwrap().held -= self.count;
-        self.count = 0;
-    }
-}
-
-impl Drop for OwnedPermit {
-    fn drop(&mut self) {
-        self.semaphore.give_back(self.count);
+        let mut state = self.semaphore.state.lock().unwrap();
+        state.held -= self.count;
+        state.available += self.count; // (I1)
+        self.semaphore.admit(state);
     }
 }
 
@@ -370,20 +328,6 @@ pub struct OverRelease {
     pub released: usize,
     /// How many it could have added: permits in living guards are not missing.
     pub missing: usize,
-}
-
-/// One permit: what Python's `Semaphore()` means.
-impl Default for Semaphore {
-    fn default() -> Self {
-        Self::new(1)
-    }
-}
-
-/// One permit, now and at most.
-impl Default for BoundedSemaphore {
-    fn default() -> Self {
-        Self::new(1)
-    }
 }
 
 // Plumbing

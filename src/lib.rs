@@ -118,7 +118,7 @@ pub use ch03_condition::{Condition, Guard};
 #[doc(inline)]
 pub use ch04_event::Event;
 #[doc(inline)]
-pub use ch05_semaphore::{BoundedSemaphore, OverRelease, OwnedPermit, Permit, Semaphore};
+pub use ch05_semaphore::{OverRelease, OwnedPermit, Permit, Semaphore};
 #[doc(inline)]
 pub use ch06_barrier::{Barrier, BarrierError, BrokenBy};
 #[doc(inline)]

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use concurrent_explained::{BoundedSemaphore, OverRelease, OwnedPermit, Permit, Semaphore};
+use concurrent_explained::{OverRelease, OwnedPermit, Permit, Semaphore};
 use support::{seen, until, watchdog};
 
 const ZERO: Duration = Duration::ZERO;
@@ -27,7 +27,7 @@ fn until_waiting(semaphore: &Semaphore, waiting: usize) {
 /// Runs `case` over a semaphore and a bounded one, both with `permits`.
 fn both(permits: usize, case: fn(&Semaphore)) {
     watchdog("a semaphore", move || case(&Semaphore::new(permits)));
-    watchdog("a bounded semaphore", move || case(&BoundedSemaphore::new(permits)));
+    watchdog("a bounded semaphore", move || case(&Semaphore::bounded(permits)));
 }
 
 #[test]
@@ -54,16 +54,9 @@ fn permits_are_taken_and_come_back() {
 #[test]
 fn dropping_a_semaphore_with_a_permit_taken_is_harmless() {
     // CPython: BaseSemaphoreTests::test_acquire_destroy
-    let semaphore = BoundedSemaphore::default();
+    let semaphore = Semaphore::bounded(1);
     semaphore.acquire().forget();
     drop(semaphore);
-}
-
-#[test]
-fn the_default_is_one_permit() {
-    // CPython: BaseSemaphoreTests::test_default_value
-    assert_eq!(Semaphore::default().available(), 1);
-    assert_eq!(BoundedSemaphore::default().available(), 1);
 }
 
 #[test]
@@ -180,7 +173,7 @@ fn extra_releases_raise_the_number() {
 #[test]
 fn i4_a_release_over_the_limit_is_refused_whole() {
     // CPython: BoundedSemaphoreTests::test_release_unacquired
-    let semaphore = BoundedSemaphore::new(3);
+    let semaphore = Semaphore::bounded(3);
     assert_eq!(semaphore.release(1), Err(OverRelease { released: 1, missing: 0 }));
     semaphore.acquire_many(2).forget();
     let error = semaphore.release(3).unwrap_err();
@@ -200,7 +193,7 @@ fn i4_a_release_over_the_limit_is_refused_whole() {
 
 #[test]
 fn i4_a_release_by_hand_takes_nothing_from_a_living_permit() {
-    let semaphore = BoundedSemaphore::new(2);
+    let semaphore = Semaphore::bounded(2);
     let both = semaphore.acquire_many(2);
     assert_eq!(semaphore.release(1), Err(OverRelease { released: 1, missing: 0 }));
     drop(both);
@@ -216,7 +209,7 @@ fn i4_a_release_by_hand_takes_nothing_from_a_living_permit() {
 
 #[test]
 fn a_permit_released_by_hand_before_its_drop_does_not_break_the_bound() {
-    let semaphore = BoundedSemaphore::new(1);
+    let semaphore = Semaphore::bounded(1);
     let permit = semaphore.acquire();
     assert!(semaphore.release(1).is_err());
     drop(permit);
@@ -437,25 +430,23 @@ fn i1_permits_are_never_more_nor_less_under_a_hail_of_requests() {
 #[test]
 fn debug_shows_permits_and_the_length_of_the_line() {
     // CPython: BoundedSemaphoreTests::test_repr
-    let semaphore = BoundedSemaphore::new(2);
+    let semaphore = Semaphore::bounded(2);
     let permit = semaphore.acquire();
     let inner = "Semaphore { available: 1, waiting: 0 }";
-    assert_eq!(format!("{:?}", *semaphore), inner);
-    assert_eq!(format!("{semaphore:?}"), format!("BoundedSemaphore({inner})"));
+    assert_eq!(format!("{semaphore:?}"), inner);
     assert_eq!(format!("{permit:?}"), format!("Permit {{ semaphore: {inner}, count: 1 }}"));
 }
 
 #[test]
 fn a_semaphore_can_be_a_static_and_all_is_send_and_sync() {
     static SEMAPHORE: Semaphore = Semaphore::new(1);
-    static BOUNDED: BoundedSemaphore = BoundedSemaphore::new(1);
-    let permits: [Permit<'static>; 2] = [SEMAPHORE.acquire(), BOUNDED.acquire()];
+    static BOUNDED: Semaphore = Semaphore::bounded(1);
+    let permits: [Permit<&'static Semaphore>; 2] = [SEMAPHORE.acquire(), BOUNDED.acquire()];
     drop(permits);
 
     fn send_and_sync<T: Send + Sync>() {}
     send_and_sync::<Semaphore>();
-    send_and_sync::<BoundedSemaphore>();
-    send_and_sync::<Permit<'static>>();
+    send_and_sync::<Permit<&'static Semaphore>>();
     send_and_sync::<OwnedPermit>();
     send_and_sync::<OverRelease>();
 }

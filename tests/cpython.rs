@@ -287,7 +287,10 @@ const CASES: &[(&str, Verdict)] = &[
     ("BaseSemaphoreTests::test_try_acquire", Port),
     ("BaseSemaphoreTests::test_try_acquire_contended", Port),
     ("BaseSemaphoreTests::test_acquire_timeout", Port),
-    ("BaseSemaphoreTests::test_default_value", Adapt),
+    (
+        "BaseSemaphoreTests::test_default_value",
+        NotApplicable("the number of permits is always stated: Rust has no default arguments"),
+    ),
     ("BaseSemaphoreTests::test_with", Adapt),
     (
         "BaseSemaphoreTests::test_constructor",

@@ -24,7 +24,6 @@ mod readers_writers {
     use std::sync::RwLock;
     use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-    #[derive(Default)]
     struct Room {
         turnstile: Semaphore,
         free: Semaphore, // one permit: the room belongs to one writer, or to the readers inside
@@ -36,6 +35,11 @@ mod readers_writers {
     struct Reading<'a>(&'a Room);
 
     impl Room {
+        fn new() -> Self {
+            let [turnstile, free] = [(); 2].map(|()| Semaphore::new(1));
+            Room { turnstile, free, switch: Lock::new(), readers: Alone::default() }
+        }
+
         fn read(&self) -> Reading<'_> {
             self.enter(self.turnstile.acquire())
         }
@@ -46,12 +50,12 @@ mod readers_writers {
         }
 
         /// Keeps the turnstile too: the next one enters when both permits are dropped.
-        fn write(&self) -> [Permit<'_>; 2] {
+        fn write(&self) -> [Permit<&Semaphore>; 2] {
             let turnstile = self.turnstile.acquire();
             [self.free.acquire(), turnstile]
         }
 
-        fn enter(&self, _turnstile: Permit<'_>) -> Reading<'_> {
+        fn enter(&self, _turnstile: Permit<&Semaphore>) -> Reading<'_> {
             let _switch = self.switch.lock();
             let mut readers = self.readers.visit();
             *readers += 1;
@@ -76,7 +80,7 @@ mod readers_writers {
     #[test]
     fn readers_are_in_together() {
         watchdog("three readers to meet inside", || {
-            let (room, inside) = (Room::default(), Barrier::new(3));
+            let (room, inside) = (Room::new(), Barrier::new(3));
             crew(3, |_| {
                 let _reading = room.read();
                 inside.wait().unwrap();
@@ -87,7 +91,7 @@ mod readers_writers {
     #[test]
     fn writers_are_in_alone() {
         watchdog("2 writers and 3 readers, 1 000 visits each", || {
-            let (room, book) = (Room::default(), RwLock::new(0)); // never waited for: a clash panics
+            let (room, book) = (Room::new(), RwLock::new(0)); // never waited for: a clash panics
             crew(5, |who| {
                 for _ in 0..1_000 {
                     if who < 2 {
@@ -107,7 +111,7 @@ mod readers_writers {
     #[test]
     fn a_waiting_writer_ends_a_stream_of_readers_and_a_late_reader_comes_after_it() {
         watchdog("the writer to get in", || {
-            let room = Room::default();
+            let room = Room::new();
             for _ in 0..40 {
                 let (mut reading, written) = (room.read(), AtomicBool::new(false));
                 thread::scope(|scope| {
@@ -353,7 +357,7 @@ mod bounded_buffer {
             self.items.try_acquire().map(|item| self.fetch(item))
         }
 
-        fn store(&self, item: T, place: Permit<'_>) {
+        fn store(&self, item: T, place: Permit<&Semaphore>) {
             let locked = self.lock.lock();
             let mut shelf = self.shelf.visit();
             assert!(shelf.len() < self.capacity, "a permit promised a place");
@@ -363,7 +367,7 @@ mod bounded_buffer {
             self.items.release(1).unwrap();
         }
 
-        fn fetch(&self, permit: Permit<'_>) -> T {
+        fn fetch(&self, permit: Permit<&Semaphore>) -> T {
             let locked = self.lock.lock();
             let mut shelf = self.shelf.visit();
             let item = shelf.pop_front().expect("a permit promised an item");

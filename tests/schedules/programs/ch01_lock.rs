@@ -26,7 +26,7 @@ programs! {
         two_enter();
     }
 
-    fn three_enter(bound(2), 466) {
+    fn three_enter(bound(2), 476) {
         let (lock, alone) = (Lock::new(), Alone::default());
         thread::scope(|scope| {
             scope.spawn(|| enter(&lock, &alone));
@@ -35,7 +35,7 @@ programs! {
         });
     }
 
-    fn two_wait_one_with_a_limit(bound(2), 434) {
+    fn two_wait_one_with_a_limit(bound(2), 439) {
         let (lock, alone) = (Lock::new(), Alone::default());
         let held = lock.lock();
         thread::scope(|scope| {
@@ -85,7 +85,7 @@ programs! {
         });
     }
 
-    fn one_steps_aside(bound(3), 72) {
+    fn one_steps_aside(bound(3), 77) {
         let (lock, alone) = (Lock::new(), Alone::default());
         thread::scope(|scope| {
             scope.spawn(|| enter(&lock, &alone));
