@@ -2,7 +2,7 @@
 //!
 //! | needs | [19](super::ch19_wire) |
 //! | --- | --- |
-//! | reading time | 15 min, exercises not counted |
+//! | reading time | 20 min, exercises not counted |
 //! | run it | `cargo run --example ch21_protocol` |
 //! | files | [example](../../../../examples/ch21_protocol.rs), [test](../../../../tests/ch21_protocol.rs), [the story](../../../../CHAPTERS.md) |
 //! | before, after | [20](../ch20_records/index.html), [22](../ch22_worker/index.html) |
@@ -129,8 +129,8 @@ pub const ONE_WRITE: usize = 4096;
 /// The longest line that is read unless told otherwise, in bytes, all of it counted: 512 MiB.
 pub const LIMIT: usize = 512 << 20;
 
-/// How many bytes of capacity a buffer keeps from one line to the next. Memory that is allocated
-/// anew for each long line is also mapped anew, page by page, which takes longer than to copy it.
+/// How many bytes of capacity a buffer keeps from one line to the next. Without a bound one long
+/// line would hold its memory for good; with none kept, each long line would ask for it anew.
 pub const CAPACITY: usize = 2 << 20;
 
 /// What follows the name of a task that is to run on each item of an array, for an array of
@@ -443,7 +443,8 @@ impl<R: BufRead> Lines<R> {
         }))
     }
 
-    /// Where the message in the line starts: at the last mark, with its seal.
+    /// Where the message in the line starts: at the last mark, with its seal. A request has no mark
+    /// (`opening` is empty), so it starts where its line does.
     fn last_mark(&self) -> Option<usize> {
         let (line, opening) = (&self.line[..], self.opening.as_bytes());
         // There is hardly ever a second mark, and `contains` looks at many bytes at once.

@@ -82,7 +82,7 @@ use super::ch09_outcome::{Death, Error, catch};
 use super::ch19_wire::{Decoded, Ignored, Reader, Wire, entries, from_line, to_line};
 use super::ch21_protocol::{ErrKind, Incoming, LIMIT, Lines, Message, ONE_WRITE};
 use super::ch21_protocol::{Request, VERSION};
-use super::ch22_worker::worker_mark;
+use super::ch22_worker::{NOT_SERVED, unlocked, worker_mark};
 use std::env;
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
@@ -91,11 +91,6 @@ use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitSta
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
-
-const NOT_SERVED: &str = "Does its `main` begin with `tasks.serve_if_worker();`?";
-fn unlocked(stream: impl std::os::fd::AsFd) -> io::Result<File> {
-    Ok(File::from(stream.as_fd().try_clone_to_owned()?))
-}
 
 /// How long a process may take to be gone when its output has ended, and its last words after that.
 pub const LAST_MOMENT: Duration = Duration::from_millis(500);
@@ -357,9 +352,9 @@ impl<R: Read> Replies<R> {
         let death = self.killer.death("", status, seen, 0);
         let how = status.map_or(String::new(), |status| format!(" ({status})"));
         let forgot = self.start.seal.is_some() && seen.is_none_or(|seen| seen == TOO_LATE);
-        let hint = if forgot { NOT_SERVED } else { "" };
+        let hint = if forgot { format!(" Mind that {NOT_SERVED}.") } else { String::new() };
         let (command, cause, said) = (&self.start.command, death.cause, death.stderr);
-        format!("{command:?} is no worker: {cause}{how}. {hint}\nIt said:\n{said}")
+        format!("{command:?} is no worker: {cause}{how}.{hint}\nIt said:\n{said}")
     }
 }
 

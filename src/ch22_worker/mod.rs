@@ -117,6 +117,7 @@ mod link;
 use std::any::TypeId;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -376,18 +377,17 @@ pub const NOT_SERVED: &str = "a program that is its own worker has to call \
 /// # Errors
 /// If there is no descriptor left.
 #[cfg(unix)]
-pub fn unlocked(stream: impl std::os::fd::AsFd) -> io::Result<std::fs::File> {
-    stream.as_fd().try_clone_to_owned().map(std::fs::File::from)
+pub fn unlocked(stream: impl std::os::fd::AsFd) -> io::Result<File> {
+    stream.as_fd().try_clone_to_owned().map(File::from)
 }
 
-/// Elsewhere it is the stream itself, with its lock: what chapter 22 promises for tasks that hold
-/// that lock does not hold there.
+/// The same with a handle. The process chapters were not tried on Windows.
 ///
 /// # Errors
-/// None.
-#[cfg(not(unix))]
-pub fn unlocked<W: Write>(stream: W) -> io::Result<W> {
-    Ok(stream)
+/// If it cannot be duplicated.
+#[cfg(windows)]
+pub fn unlocked(stream: impl std::os::windows::io::AsHandle) -> io::Result<File> {
+    stream.as_handle().try_clone_to_owned().map(File::from)
 }
 
 // A panic has a message and a place, and the message alone, in another process, is not much to go

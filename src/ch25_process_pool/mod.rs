@@ -129,11 +129,10 @@ use super::ch09_outcome::{Error, catch};
 use super::ch10_future::{Future, promise};
 use super::ch19_wire::{Wire, to_line};
 use super::ch21_protocol::{EACH, ErrKind, Request, is_task_name};
-use super::ch22_worker::{Tasks, is_unserved_worker};
+use super::ch22_worker::{NOT_SERVED, Tasks, is_unserved_worker};
 use super::ch23_process::read_result;
 use settings::Settings;
 use shared::Shared;
-const NOT_SERVED: &str = "Begin `main` with `tasks.serve_if_worker();`.";
 use std::ffi::OsString;
 use std::fmt;
 use std::process::Command;
@@ -537,7 +536,7 @@ impl Builder {
         assert!(settings.workers <= MOST_WORKERS, "workers must be at most {MOST_WORKERS}");
         assert!(settings.max_tasks > 0, "a worker runs at least one task");
         assert!(settings.max_deaths > 0, "a pool that no worker may die in cannot begin");
-        assert!(!forgot, "this process is a worker, and starts workers. {NOT_SERVED}");
+        assert!(!forgot, "this process is a worker, and starts workers: {NOT_SERVED}");
         ProcessPool { shared: Arc::new(Shared::new(settings)), detached: AtomicBool::new(false) }
     }
 }
