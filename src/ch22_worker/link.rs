@@ -49,7 +49,7 @@ pub(super) struct Link<W> {
     /// Where messages are written, and the buffer they are made in; `None` while one of the threads
     /// writes. It has them in its hands then, and not under this lock: the `Write` may be of any
     /// kind, and may panic or block.
-    output: Mutex<Option<(W, String)>>,
+    output: Mutex<Output<W>>,
     /// Tells the other thread that the output is back.
     is_back: Condvar,
     /// What each message starts with.
@@ -58,10 +58,19 @@ pub(super) struct Link<W> {
     is_process: bool,
 }
 
+/// What messages go to, with room for one.
+struct Output<W> {
+    /// `None` while one of the two threads writes.
+    free: Option<(W, String)>,
+    /// The other thread waits for it.
+    is_wanted: bool,
+}
+
 impl<W: Write> Link<W> {
     /// Nothing received, nothing written.
     pub(super) fn new(output: W, seal: Option<&str>, is_process: bool) -> Self {
-        let (inbox, output) = (Mutex::default(), Mutex::new(Some((output, String::new()))));
+        let free = Some((output, String::new()));
+        let (inbox, output) = (Mutex::default(), Mutex::new(Output { free, is_wanted: false }));
         let (news, is_back) = (Condvar::new(), Condvar::new());
         Link { inbox, news, output, is_back, opening: opening(seal), is_process }
     }
@@ -158,10 +167,11 @@ impl<W: Write> Link<W> {
     /// If nobody reads any more. In a worker process that is the end.
     pub(super) fn say(&self, head: impl Display, json: &str) -> io::Result<()> {
         let mut output = self.output.lock().unwrap();
-        while output.is_none() {
+        while output.free.is_none() {
+            output.is_wanted = true;
             output = self.is_back.wait(output).unwrap();
         }
-        let (mut writer, mut line) = output.take().expect("it is back");
+        let (mut writer, mut line) = output.free.take().expect("it is back");
         drop(output); // no code of others runs under a lock
         line.clear();
         line.shrink_to(CAPACITY);
@@ -171,8 +181,14 @@ impl<W: Write> Link<W> {
         if written.is_err() {
             self.leave(0); // before it is back: the other thread would meet the same error
         }
-        *self.output.lock().unwrap() = Some((writer, line));
-        self.is_back.notify_one();
+        let mut output = self.output.lock().unwrap();
+        output.free = Some((writer, line));
+        let is_wanted = mem::take(&mut output.is_wanted);
+        drop(output);
+        // Nearly always nobody waits, and a notification is a system call for each answer.
+        if is_wanted {
+            self.is_back.notify_one();
+        }
         written
     }
 
