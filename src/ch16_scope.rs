@@ -21,7 +21,9 @@
 //! 2. `std::thread::scope` is such a function, with a thread for each task: some 40 µs each. So a
 //!    few threads are started once, and take tasks from the backlog of chapter 14.
 //! 3. When may they end? "The backlog is empty" fails: a task that runs may spawn the next one. So
-//!    the body and each task count as one under way, and at zero the backlog closes.
+//!    the body ends first, and then the backlog closes as soon as every worker waits for a task and
+//!    there is none: nobody is left who could spawn. (A count of the tasks under way says the same,
+//!    and costs two changes of one number that all threads share: a fifth of a small task.)
 //!
 //! ## Picture
 //!
@@ -30,7 +32,7 @@
 //!   scope(2, |pool| {            ──┐
 //!       pool.spawn(|| .. data ..)  │  body: here, beside two workers
 //!   })                           ──┤
-//!     (1) the body is over         │  (2) all over: the backlog closes
+//!     (1) the body is over         │  (2) all wait: the backlog closes
 //!     (3) the workers have ended ──┘
 //!   data.push(..)                     borrowed no longer
 //!
@@ -115,7 +117,7 @@
 //! ## Try
 //!
 //! 1. Predict: the body returns a future. Is it done when `scope` has returned, and always?
-//! 2. Break: in `work`, count the job as over before it runs. Which tasks are refused?
+//! 2. Break: in `scope`, call `close` in place of `close_when_idle`. Which tasks are refused?
 //! 3. Extend: write `largest(items, workers)`, the largest of a borrowed slice, a task for each
 //!    part.
 
@@ -125,7 +127,6 @@ use super::ch09_outcome::Error;
 use super::ch10_future::Future;
 use super::ch13_task::{Job, PoolId, task};
 use super::ch14_backlog::Backlog;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::{fmt, mem, thread};
 
@@ -156,27 +157,26 @@ use std::{fmt, mem, thread};
 #[track_caller]
 pub fn scope<'env, R>(workers: usize, body: impl FnOnce(&Scope<'env>) -> R) -> R {
     assert!(workers > 0, "a scope needs at least one worker");
-    let shared = Shared {
-        backlog: Backlog::new(workers),
-        id: PoolId::new(),
-        under_way: AtomicUsize::new(1),
-        unread: Mutex::default(),
-    };
+    let shared =
+        Shared { backlog: Backlog::new(workers), id: PoolId::new(), unread: Mutex::default() };
     let scope = Scope { shared: Arc::new(shared) };
     let shared = &*scope.shared;
     let value = thread::scope(|threads| {
         // First of all: whatever unwinds from here on, the workers that have started hear of the
         // end. Else they would wait on, and `thread::scope` for them.
-        let mut over = BodyOver { shared, cut_short: true };
-        for number in 0..workers {
-            let work = move || shared.work(number);
+        let cut_short = CutShort(shared);
+        let mut started = 0;
+        while started < workers {
+            let work = move || shared.work(started);
             if let Err(cause) = thread::Builder::new().spawn_scoped(threads, work) {
-                assert!(number > 0, "a scope could not start any worker: {cause}");
+                assert!(started > 0, "a scope could not start any worker: {cause}");
                 break; // those there are will get to it
             }
+            started += 1;
         }
         let value = body(&scope);
-        over.cut_short = false;
+        mem::forget(cut_short); // the body has returned (1)
+        shared.backlog.close_when_idle(started); // (2) (I2)
         value
     }); // (3)
     let unread = mem::take(&mut *shared.unread.lock().unwrap());
@@ -197,9 +197,6 @@ struct Shared<'env> {
     backlog: Backlog<Arc<dyn Job + 'env>>,
     /// (I4) What makes a thread one of these workers.
     id: PoolId,
-    /// The body counts as one, each task that has been queued and not left the worker that took it
-    /// as another. At zero nobody is left who could spawn.
-    under_way: AtomicUsize,
     /// Tasks whose failure nobody had read when their worker left them: somebody still may.
     unread: Mutex<Vec<Arc<dyn Job + 'env>>>,
 }
@@ -231,9 +228,6 @@ impl<'env> Scope<'env> {
         T: Send + 'env,
     {
         let (job, future) = task(self.shared.id, work);
-        // (I2) Counted before it can be seen, so it cannot end before it began. A refused one stays
-        // counted: the backlog is closed already, and the count has nothing left to say.
-        self.shared.under_way.fetch_add(1, Ordering::Relaxed);
         if let Err(refused) = self.shared.backlog.push(job) {
             refused.fail(Error::ShutDown);
         }
@@ -242,7 +236,7 @@ impl<'env> Scope<'env> {
 }
 
 impl Shared<'_> {
-    /// The life of a worker.
+    /// The life of a worker: until it finds nothing, and nobody else is in the middle of a task (I1).
     fn work(&self, number: usize) {
         self.id.enter();
         while let Some(job) = self.backlog.next(number) {
@@ -252,35 +246,19 @@ impl Shared<'_> {
             if !job.is_accounted_for() {
                 self.unread.lock().unwrap().push(job);
             }
-            self.one_is_over(); // after the job: what it spawned is counted by then (I2)
-        }
-    }
-
-    fn one_is_over(&self) {
-        // Release and acquire: the thread that counts to zero comes after all that the others did.
-        if self.under_way.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.backlog.close(); // (2) the workers find nothing more, and end (I1)
         }
     }
 }
 
-/// (1) The end of the body, reached or unwound.
-struct BodyOver<'a, 'env> {
-    shared: &'a Shared<'env>,
-    /// Not `thread::panicking()`: that also holds for a scope that is opened by a `Drop` during
-    /// another panic.
-    cut_short: bool,
-}
+/// The body, or what comes before it, unwinds.
+struct CutShort<'a, 'env>(&'a Shared<'env>);
 
-impl Drop for BodyOver<'_, '_> {
+impl Drop for CutShort<'_, '_> {
     fn drop(&mut self) {
-        if self.cut_short {
-            self.shared.backlog.close();
-            for job in self.shared.backlog.drain() {
-                job.fail(Error::Cancelled);
-            }
+        self.0.backlog.close();
+        for job in self.0.backlog.drain() {
+            job.fail(Error::Cancelled);
         }
-        self.shared.one_is_over();
     }
 }
 

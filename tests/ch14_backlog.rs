@@ -237,6 +237,51 @@ fn i6_a_newest_job_that_is_over_is_forgotten_and_dropped_without_a_lock() {
 }
 
 #[test]
+fn i7_a_backlog_that_closes_when_idle_waits_for_the_job_that_pushes_another() {
+    watchdog("jobs that push jobs", || {
+        for workers in 1..=3 {
+            for _ in 0..100 {
+                let (backlog, taken) = (Backlog::new(workers), AtomicUsize::new(0));
+                thread::scope(|scope| {
+                    for me in 0..workers {
+                        let (backlog, taken) = (&backlog, &taken);
+                        scope.spawn(move || {
+                            while let Some(left) = backlog.next(me) {
+                                taken.fetch_add(1, SeqCst);
+                                (0..left).for_each(|_| backlog.push(left - 1).unwrap());
+                            }
+                        });
+                    }
+                    backlog.push(3_u32).unwrap();
+                    backlog.close_when_idle(workers);
+                });
+                assert_eq!(taken.into_inner(), 1 + 3 + 3 * 2 + 3 * 2);
+                assert!(backlog.is_closed());
+            }
+        }
+    });
+}
+
+#[test]
+fn i7_a_backlog_whose_workers_are_all_asleep_closes_at_once() {
+    watchdog("two sleepers", || {
+        let backlog = Backlog::<u32>::new(2);
+        thread::scope(|scope| {
+            let sleepers = [0, 1].map(|me| {
+                scope.spawn({
+                    let backlog = &backlog;
+                    move || backlog.next(me)
+                })
+            });
+            until("they sleep", || is_asleep(&backlog, 2));
+            assert!(!backlog.is_closed());
+            backlog.close_when_idle(2);
+            assert!(sleepers.into_iter().all(|sleeper| sleeper.join().unwrap().is_none()));
+        });
+    });
+}
+
+#[test]
 fn try_1_its_own_job_comes_behind_what_it_has_taken() {
     let backlog = Backlog::new(1);
     (1..=4).for_each(|n| backlog.push(n).unwrap());

@@ -484,9 +484,8 @@ fn try_1_a_future_that_leaves_its_scope_is_done() {
     });
 }
 
-// Try 2: the last task under way counts as over while it runs, the backlog closes, and what it
-// spawns is refused. Red: `i1_no_task_…` and `try_2_…`; in others the body or a sibling is still
-// under way when a task spawns.
+// Try 2: those that a task spawns when the body is over. Red: this one, `i1_no_task_…`, the
+// example's sort, and `i3_a_failure_of_a_task_that_its_waiter_ran_…`.
 #[test]
 fn try_2_the_last_task_may_still_spawn() {
     watchdog("a task that spawns when all others are over", || {

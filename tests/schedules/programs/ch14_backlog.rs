@@ -93,7 +93,7 @@ programs! {
     }
 
     /// A worker puts a job on its own shelf, and does not come for it: the other one must.
-    fn a_job_on_a_shelf_is_found_by_the_other_worker(bound(3), 207) {
+    fn a_job_on_a_shelf_is_found_by_the_other_worker(bound(3), 214) {
         let (backlog, done) = (Backlog::new(2), AtomicUsize::new(0));
         thread::scope(|scope| {
             scope.spawn(|| {
