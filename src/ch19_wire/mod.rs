@@ -29,10 +29,10 @@
 //! ## Picture
 //!
 //! ```text
-//! (7, "a\nb", None)                                  (7, "a\nb", None)
-//!        │ (1) encode: appends to a String                  ▲
-//!        ▼                                                  │ (2) decode: a cursor,
-//! [7,"a\nb",null]  ────── one line, no newline ──────▶      │     no tree in between
+//! (7, "a\nb", None)                           (7, "a\nb", None)
+//!        │ (1) encode: appends to a String           ▲
+//!        ▼                                           │ (2) decode: a cursor,
+//! [7,"a\nb",null]  ── one line, no newline ──▶       │     no tree in between
 //!   ▲
 //!   └ Reader { text, at, depth }
 //! ```

@@ -68,12 +68,15 @@ pub(super) fn call<R: Send + 'static>(
 }
 
 impl<R: Send> Source<Arc<String>, R> for Remote<R> {
+    /// Chapter 10 calls this before a thread waits for the future: nothing can be done here, but
+    /// that thread may be the one that reads the answers.
     fn help(&self, _run: &(dyn Fn() + Sync)) {
         if let Some(pool) = self.pool.upgrade() {
             pool.step_aside(self.id);
         }
     }
 
+    /// Chapter 10 calls this when a running call is to be stopped.
     fn interrupt(&self) -> bool {
         self.pool.upgrade().is_some_and(|pool| pool.kill(self.id))
     }
@@ -101,7 +104,7 @@ impl<R: Send> Call for RemoteSlot<R> {
     }
 
     fn read(&self, task: &str, answer: Result<&str, (ErrKind, String)>) {
-        let outcome = (self.source.read)(task, answer);
+        let outcome = (self.source.read)(task, answer); // before the lock: it may be foreign code
         *self.source.outcome.lock().unwrap() = Some(outcome);
     }
 

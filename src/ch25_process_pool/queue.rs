@@ -11,6 +11,8 @@ use std::sync::Arc;
 /// A call that is over, and how: to be told outside of the lock.
 pub(super) type Over = (Arc<dyn Call>, Error);
 
+/// In the order of submission, whatever happens: what comes back from a worker was submitted before
+/// what has waited since, and goes in front of it.
 #[derive(Default)]
 pub(super) struct Queue {
     /// In the order of their ids; some may be cancelled.
@@ -64,6 +66,8 @@ impl Queue {
     ) -> Option<(Arc<dyn Call>, Arc<String>)> {
         while self.calls.front().is_some_and(|call| fits(call.size())) {
             let call = self.calls.pop_front()?;
+            // Its future and we may both want it: the one that has claimed it decides. A cancelled
+            // call is met here as an entry without work, and forgotten.
             let request = call.claim();
             if let Some(request) = request {
                 return Some((call, request));

@@ -33,6 +33,8 @@ struct Crew {
     has_clock: bool,
 }
 
+// A callback runs on a thread of the pool. If it calls `shutdown`, or drops the pool, waiting for
+// all threads would be waiting for itself.
 thread_local! {
     /// The pool this thread belongs to, by its address; 0 if to none.
     static POOL: Cell<usize> = const { Cell::new(0) };
@@ -54,6 +56,7 @@ impl Shared {
         self.state.lock().unwrap()
     }
 
+    /// What tells one pool from another while both live. It is compared, never followed.
     fn address(&self) -> usize {
         std::ptr::from_ref(self).addr()
     }
@@ -74,6 +77,7 @@ impl Shared {
     ) -> io::Result<()> {
         let shared = self.clone();
         let body = move || {
+            // Before anything of the user's can run on this thread.
             POOL.set(shared.address());
             life(shared.clone());
             shared.leave();
@@ -91,6 +95,7 @@ impl Shared {
         self: &Arc<Self>,
         life: impl FnOnce(Arc<Shared>) + Send + 'static,
     ) -> io::Result<()> {
+        // Claimed before it is started, so that of two callers one starts it.
         if std::mem::replace(&mut self.crew.lock().unwrap().has_clock, true) {
             return Ok(());
         }
@@ -105,6 +110,8 @@ impl Shared {
         // A thread that was replaced is not in the list any more.
         let me = crew.at_work.remove(&thread::current().id());
         crew.ending.extend(me);
+        // A thread starts others before it leaves, so an empty list means that nothing is under
+        // way.
         let last = crew.at_work.is_empty();
         drop(crew);
         if last {
@@ -127,6 +134,8 @@ impl Shared {
         while !crew.at_work.is_empty() {
             crew = self.all_gone.wait(crew).unwrap();
         }
+        // They have left, but run their last lines still: joined, not even their stacks are left.
+        // (I5)
         let ending = std::mem::take(&mut crew.ending);
         drop(crew);
         for thread in ending {

@@ -84,6 +84,7 @@ impl<I> State<I> {
         if let Some(killer) = self.workers.iter_mut().find_map(Worker::killed) {
             return Some(Order::Kill(killer));
         }
+        // First those that are there: a process is started only for what they have no room for.
         for worker in &mut self.workers {
             let asks = reader == Some(worker.number) && worker.ledger.wants_more();
             let open = worker.is_open(settings.max_tasks) && (worker.ledger.is_empty() || asks);
@@ -94,6 +95,7 @@ impl<I> State<I> {
                 }
             }
         }
+        // Then those that are not needed: all of them at the end, and any that has done its share.
         let is_over = self.is_over();
         let may_leave =
             |it: &Worker<I>| it.can_leave() && (is_over || it.served >= settings.max_tasks);
@@ -105,6 +107,7 @@ impl<I> State<I> {
         if self.needs_a_worker(settings.workers) {
             let taken = |index: &usize| self.workers.iter().any(|worker| worker.index == *index);
             let index = (0..).find(|index| !taken(index)).unwrap_or_default();
+            // The record is there before the process: whoever asks next counts it.
             self.youngest += 1;
             self.workers.push(Worker::new(self.youngest, index, now));
             return Some(Order::Start { number: self.youngest, index });
@@ -116,6 +119,7 @@ impl<I> State<I> {
     fn needs_a_worker(&self, most: usize) -> bool {
         let starting = |worker: &&Worker<I>| matches!(worker.life, Life::Starting(_));
         let starting = self.workers.iter().filter(starting).count();
+        // Each that is starting will take a call: only what waits beyond those needs another.
         let waits = self.queue.len() > starting && self.workers.len() < most;
         waits && self.health.allows_a_start(self.is_served())
     }
@@ -160,7 +164,7 @@ impl<I> State<I> {
     /// input.
     pub(super) fn written(&mut self, number: u64, input: I, all: bool, now: Instant) {
         let Some(worker) = self.worker(number) else { return };
-        worker.input = Input::Closed;
+        worker.input = Input::Closed; // unless it goes on, below; then the input is given back
         if all {
             worker.ledger.written();
         } else {
@@ -185,6 +189,8 @@ impl<I> State<I> {
         let Some(worker) = self.worker(number) else { return Ok(None) };
         let given = worker.ledger.answered(id, now)?;
         let left = worker.ledger.len();
+        // A worker that answers is the proof that workers can: what was counted before is
+        // forgotten.
         self.health.answered();
         Ok(Some((given, left)))
     }
@@ -201,7 +207,7 @@ impl<I> State<I> {
     ) -> Result<Option<Over>, String> {
         let Some(worker) = self.worker(number) else { return Ok(None) };
         let (given, kill) = worker.ledger.returned(id, now)?;
-        worker.served -= 1;
+        worker.served -= 1; // it was sent and not run: that does not count for `max_tasks`
         Ok(self.queue.take_back(given, kill))
     }
 
@@ -229,6 +235,8 @@ impl<I> State<I> {
 
     /// Looks at the time: what it asks for is in the orders that follow, but for these. (I8)
     pub(super) fn tick(&mut self, settings: &Settings, now: Instant) -> Vec<Order<I>> {
+        // Whatever ends or is killed shows in its record, and `next_order` finds it there. Only
+        // what is no decision of the state's, but of this moment's, is an order of its own.
         self.health.tick(now);
         let mut orders = Vec::new();
         for worker in &mut self.workers {
@@ -272,6 +280,7 @@ impl<I> State<I> {
             return Vec::new();
         };
         let accounts = self.workers.remove(place).end(status);
+        // An end that we asked for says nothing about the health of workers.
         let broken = match &accounts.why {
             Why::NotReady(cause) => self.health.start_failed(cause.clone(), self.is_served(), now),
             Why::Gone(_) | Why::Unfit(_) => {
@@ -300,6 +309,7 @@ fn write<I>(
     max_tasks: usize,
     now: Instant,
 ) -> Option<Order<I>> {
+    // The last words of each of these calls begin where standard error is now.
     let words = worker.process.as_ref().map_or(0, Killer::words);
     let (mut short, mut long) = (String::new(), None);
     while worker.served < max_tasks && long.is_none() {

@@ -31,6 +31,10 @@ const GATHER: Duration = Duration::from_micros(100);
 const WRITER: Duration = Duration::from_secs(5);
 
 /// Carries out what is to be done next, until there is nothing.
+///
+/// Each order changes the state before it is carried out, so no two threads that ask at the same
+/// time get the same one, and none has to be told that there is work: the one that brought it does
+/// it.
 pub(super) fn ask<'a>(
     shared: &'a Arc<Shared>,
     mut state: MutexGuard<'a, State<ChildStdin>>,
@@ -45,7 +49,7 @@ pub(super) fn ask<'a>(
             shared.tick.notify_one(); // after unlocking: it needs the lock at once
         }
         let Some(order) = order else { return };
-        carry_out(shared, order);
+        carry_out(shared, order); // unlocked: a write or a start takes time
         (now, state) = (Instant::now(), shared.lock());
     }
 }
@@ -57,6 +61,7 @@ pub(super) fn submit(shared: &Arc<Shared>, call: Arc<dyn Call>) {
         Ok(()) => ask(shared, state, None, now),
         Err((call, why)) => {
             drop(state);
+            // `None`: its future was cancelled in this moment, and has its outcome.
             if call.claim().is_some() {
                 call.finish(Some(why));
             }
@@ -128,7 +133,8 @@ fn carry_out(shared: &Arc<Shared>, order: Order<ChildStdin>) {
     }
 }
 
-/// Writes, and gives the input back.
+/// Writes, and gives the input back. For short lines this never blocks: the ledger lets no more
+/// into a pipe than it holds. An error is no news of its own, for the end of the output follows.
 fn write(shared: &Shared, number: u64, mut input: ChildStdin, lines: &[u8]) {
     let all = input.write_all(lines).is_ok();
     shared.lock().written(number, input, all, Instant::now());
@@ -148,12 +154,14 @@ struct Reading {
 }
 
 thread_local! {
-    /// What this thread reads, put aside while callbacks run: if one waits, another thread reads
-    /// on.
+    /// What this thread reads, put aside while callbacks run. If one waits for another call of the
+    /// pool, a new thread takes it and reads on: else that callback could wait for an answer that
+    /// only this thread would read.
     static ASIDE: RefCell<Option<Box<Reading>>> = const { RefCell::new(None) };
 }
 
-/// This thread is now the one that reads the output of a worker, and sees to its end.
+/// This thread is now the one that reads the output of a worker, and sees to its end. There is one
+/// at any time, but not always the same: see `step_aside` and `Order::Replace`.
 fn take_over(shared: &Shared, number: u64) {
     if let Some(worker) = shared.lock().worker(number) {
         worker.thread = Some(thread::current().id());
@@ -166,6 +174,7 @@ fn look_after(shared: &Arc<Shared>, number: u64, index: usize) {
     let gauge = Arc::<Gauge>::default();
     let theirs = gauge.clone();
     let pipe = move |stdout| Pipe { stdout, gauge: theirs };
+    // Foreign code (the user's command), a fork and an exec: nothing is locked here.
     let started = shared.settings.start(index).and_then(|start| start.spawn(pipe));
     let (input, mut replies, killer) = match started {
         Ok(parts) => parts,
@@ -173,12 +182,14 @@ fn look_after(shared: &Arc<Shared>, number: u64, index: usize) {
     };
     let mut state = shared.lock();
     state.started(number, input, killer, gauge.clone());
+    // From here on the clock can kill it: a worker that never gets ready would hold this thread.
     ask(shared, state, None, Instant::now()); // it may be told to go already
     match replies.ready() {
         Ok(ahead) => {
             let mut state = shared.lock();
             state.ready(number, ahead);
             ask(shared, state, Some(number), Instant::now());
+            // In a box, because it is handed from thread to thread with each call.
             listen(Box::new(Reading { shared: shared.clone(), number, replies, gauge }));
         }
         Err(seen) => {
@@ -217,7 +228,9 @@ fn listen(mut reading: Box<Reading>) {
     }
 }
 
-/// Reads one piece, and acts on it. A call that is over by that is returned, to be told.
+/// Reads one piece, and acts on it. A call that is over by that is returned, to be told. Its result
+/// is read in here, while the line is still in the buffer, and its callbacks run later, when the
+/// buffer can be another thread's: hence the two steps `read` and `finish`.
 fn hear(reading: &mut Reading) -> Result<Option<(Arc<dyn Call>, Option<Error>)>, Why> {
     let Reading { shared, number, replies, gauge } = reading;
     let (id, answer) = match replies.next().map_err(Why::Unfit)? {
@@ -227,6 +240,8 @@ fn hear(reading: &mut Reading) -> Result<Option<(Arc<dyn Call>, Option<Error>)>,
     };
     let (now, mut state) = (Instant::now(), shared.lock());
     if let Err((ErrKind::Returned, _)) = answer {
+        // Into the queue, where an idle worker may get it at once. It is over only if it was
+        // stopped.
         let over = state.returned(*number, id, now).map_err(Why::Unfit)?;
         ask(shared, state, None, now);
         return Ok(over.map(|(call, error)| (call, Some(error))));
@@ -248,11 +263,12 @@ fn see_to_the_end(shared: &Arc<Shared>, number: u64, why: Why) {
     let mut state = shared.lock();
     let Some(worker) = state.worker(number) else { return };
     if worker.thread != Some(thread::current().id()) {
-        return; // another thread sees to it
+        return; // another thread sees to it: a process must be reaped once
     }
     // How it ends by itself says more than the signal it would get.
     let patience = if matches!(why, Why::Gone(_)) { LAST_MOMENT } else { Duration::ZERO };
     worker.end_by_itself(why, Instant::now());
+    // `None` if somebody writes now: that one drops it, as the worker is ending.
     let (input, process) = (worker.take_input(Instant::now()), worker.process.clone());
     if input.is_some() {
         worker.input = Input::Closed;
@@ -264,6 +280,8 @@ fn see_to_the_end(shared: &Arc<Shared>, number: u64, why: Why) {
     let writes =
         || shared.lock().worker(number).is_some_and(|it| matches!(it.input, Input::Writing(_)));
     within(WRITER, || (!writes()).then_some(()));
+    // Under one lock, the record goes, the victim is found and the others are back in the queue: no
+    // other thread ever sees a call that is nowhere.
     let (now, mut state) = (Instant::now(), shared.lock());
     let over = state.reaped(number, status, &shared.settings, now);
     ask(shared, state, None, now);
@@ -286,6 +304,7 @@ impl Pool for Shared {
             return;
         }
         let Some(reading) = ASIDE.take() else { return };
+        // Shared, because a thread that cannot be started would keep what it was given.
         let (number, aside) = (reading.number, Arc::new(Mutex::new(Some(reading))));
         let theirs = aside.clone();
         let read_on = move |shared: Arc<Shared>| {
@@ -317,6 +336,8 @@ fn watch(shared: &Arc<Shared>) {
             drop(shared.tick.wait_timeout(state, TICK));
             continue;
         }
+        // Set under the lock under which it was seen that nothing is due: a change after that finds
+        // it, and wakes this thread. Set any later, the clock could sleep through a limit.
         state.clock_sleeps = true;
         while state.clock_sleeps {
             state = shared.tick.wait(state).unwrap();

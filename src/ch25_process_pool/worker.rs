@@ -146,7 +146,8 @@ impl<I> Worker<I> {
         !matches!(self.life, Life::Serving) || !self.ledger.is_empty()
     }
 
-    /// Takes the input, for somebody to write.
+    /// Takes the input, for somebody to write. From here to `State::written` nobody else can: that
+    /// keeps the order of requests on the pipe that of the ledger.
     pub(super) fn take_input(&mut self, now: Instant) -> Option<I> {
         match std::mem::replace(&mut self.input, Input::Writing(now)) {
             Input::Here(input) => Some(input),
@@ -177,7 +178,7 @@ impl<I> Worker<I> {
     pub(super) fn end_by_force(&mut self, why: Why) {
         self.life = match self.life {
             Life::Starting(_) | Life::Serving => Life::Killing(why),
-            Life::Leaving(_) => Life::Killing(Why::Left),
+            Life::Leaving(_) => Life::Killing(Why::Left), // it has nothing in hand: nobody pays
             Life::Ending(..) | Life::Killing(_) | Life::Killed(_) => return,
         };
     }
@@ -199,6 +200,8 @@ impl<I> Worker<I> {
     /// Looks at the time. True if the others behind its first call are to be called back. (I8)
     pub(super) fn tick(&mut self, now: Instant, settings: &Settings) -> bool {
         let since = |when: Instant, limit: Duration| now.saturating_duration_since(when) >= limit;
+        // Not the end of the output, which its reader waits for: another process may hold that
+        // open.
         if self.exited.is_none() && self.process.as_ref().is_some_and(|it| it.exit().is_some()) {
             self.exited = Some(now);
         }
@@ -235,6 +238,7 @@ impl<I> Worker<I> {
     /// True if its process is gone for a while, but not its output: another process holds that
     /// open, and the thread that reads it would wait for that one. (I5)
     pub(super) fn is_held_open(&self, now: Instant) -> bool {
+        // `at_pipe`: it may also be in a callback, and then it comes to the end by itself.
         let gone =
             self.exited.is_some_and(|when| now.saturating_duration_since(when) >= LAST_MOMENT);
         gone && self.gauge.at_pipe.load(Relaxed)
@@ -242,6 +246,7 @@ impl<I> Worker<I> {
 
     /// Settles the accounts of a process that is reaped. (I2)
     pub(super) fn end(self, status: Option<ExitStatus>) -> Accounts {
+        // The status of a process that we have killed is ours, and says nothing about its task.
         let (why, status) = match self.life {
             Life::Ending(why, _) => (why, status),
             Life::Killing(why) | Life::Killed(why) => (why, None),
