@@ -2,7 +2,7 @@
 //!
 //! | needs | nothing but std |
 //! | --- | --- |
-//! | reading time | 15 min, exercises not counted |
+//! | reading time | 17 min, exercises not counted |
 //! | run it | `cargo run --example ch06_barrier` |
 //! | files | [example](../../../../examples/ch06_barrier.rs), [test](../../../../tests/ch06_barrier.rs), [the story](../../../../CHAPTERS.md) |
 //! | before, after | [05](../ch05_semaphore/index.html), [07](../ch07_queue/index.html) |
@@ -104,8 +104,6 @@ use std::{error, fmt};
 pub struct Barrier {
     parties: usize,
     action: Option<Box<dyn Fn() + Send + Sync>>,
-    /// What `wait` keeps to; `Duration::MAX` is no limit.
-    limit: Duration,
     state: Mutex<State>,
 }
 
@@ -138,19 +136,13 @@ impl Barrier {
     #[track_caller]
     pub fn new(parties: usize) -> Self {
         assert!(parties > 0, "a barrier needs at least one party");
-        Self { parties, action: None, limit: Duration::MAX, state: Mutex::default() }
+        Self { parties, action: None, state: Mutex::default() }
     }
 
     /// Sets what the last to arrive runs in each round, before anybody is released.
     #[must_use]
     pub fn with_action(self, action: impl Fn() + Send + Sync + 'static) -> Self {
         Self { action: Some(Box::new(action)), ..self }
-    }
-
-    /// Sets the limit that [`wait`](Self::wait) keeps to. Without it, `wait` has none.
-    #[must_use]
-    pub fn with_timeout(self, limit: Duration) -> Self {
-        Self { limit, ..self }
     }
 
     /// Waits until all have arrived. Returns how many were here before: 0 for the first.
@@ -165,14 +157,17 @@ impl Barrier {
     /// With the panic of the action, if this thread is the one to run it.
     ///
     /// # Errors
-    /// [`BarrierError::TimedOut`] if this thread's limit passed (and thereby broke the barrier),
-    /// `Broken` if it was broken before or meanwhile, `Reset` if it was reset meanwhile.
+    /// [`BarrierError::Broken`] if the barrier was broken before or meanwhile, `Reset` if it was
+    /// reset meanwhile.
     pub fn wait(&self) -> Result<usize, BarrierError> {
-        self.wait_timeout(self.limit)
+        self.wait_timeout(Duration::MAX)
     }
 
-    /// Like [`wait`](Self::wait), with a limit of its own. The action of another thread counts as
+    /// Like [`wait`](Self::wait), but no longer than `limit`. The action of another thread counts as
     /// waiting; the action on this thread takes as long as it takes.
+    ///
+    /// # Errors
+    /// Also [`BarrierError::TimedOut`] if the limit passed, which breaks the barrier.
     pub fn wait_timeout(&self, limit: Duration) -> Result<usize, BarrierError> {
         let deadline = Instant::now().checked_add(limit);
         let mut state = self.state.lock().unwrap();

@@ -107,7 +107,7 @@
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
-use std::{error, fmt, mem, thread};
+use std::{error, fmt, iter, mem, thread};
 
 use self::QueueError::{Closed, Empty, Full, TimedOut};
 
@@ -118,7 +118,7 @@ const LOOKS: usize = 3;
 
 /// A first-in-first-out queue for any number of pushing and popping threads, which can be closed.
 ///
-/// `for item in &queue` pops until the queue is closed and empty.
+/// `for item in queue.pops()` pops until the queue is closed and empty.
 ///
 /// # Examples
 /// ```
@@ -238,8 +238,8 @@ impl<T> Queue<T> {
 
     /// An iterator that [pops](Self::pop): it takes the items out, waits while there are none, and
     /// ends once the queue is closed and empty.
-    pub fn pops(&self) -> Pops<'_, T> {
-        Pops(self)
+    pub fn pops(&self) -> impl Iterator<Item = T> + '_ {
+        iter::from_fn(|| self.pop())
     }
 
     /// Closes the queue: nothing enters any more, what lies there can still be popped. To close
@@ -355,27 +355,6 @@ impl<T> Queue<T> {
 /// How long a wait may go on: without a deadline, longer than any program runs.
 fn time_left(deadline: Option<Instant>) -> Duration {
     deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()))
-}
-
-/// Pops until the queue is closed and empty. Made by [`Queue::pops`].
-#[derive(Debug, Clone)]
-pub struct Pops<'a, T>(&'a Queue<T>);
-
-impl<T> Iterator for Pops<'_, T> {
-    type Item = T;
-
-    fn next(&mut self) -> Option<T> {
-        self.0.pop()
-    }
-}
-
-impl<'a, T> IntoIterator for &'a Queue<T> {
-    type Item = T;
-    type IntoIter = Pops<'a, T>;
-
-    fn into_iter(self) -> Pops<'a, T> {
-        self.pops()
-    }
 }
 
 /// Why the queue did not do what was asked.

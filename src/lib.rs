@@ -122,7 +122,7 @@ pub use ch05_semaphore::{OverRelease, OwnedPermit, Permit, Semaphore};
 #[doc(inline)]
 pub use ch06_barrier::{Barrier, BarrierError, BrokenBy};
 #[doc(inline)]
-pub use ch07_queue::{Pops, Queue, QueueError, Refused};
+pub use ch07_queue::{Queue, QueueError, Refused};
 #[doc(inline)]
 pub use ch08_oneshot::{Receiver, Sender, oneshot};
 #[doc(inline)]

@@ -312,22 +312,6 @@ fn a_limit_passes_then_the_barrier_is_broken_for_all_until_reset() {
 }
 
 #[test]
-fn wait_keeps_the_default_limit_and_wait_timeout_its_own() {
-    // CPython: BarrierTests::test_default_timeout
-    watchdog("a default limit", || {
-        let barrier = Barrier::new(2).with_timeout(ZERO);
-        assert_eq!(barrier.wait(), Err(TimedOut));
-        barrier.reset();
-        thread::scope(|scope| {
-            let patient = scope.spawn(|| barrier.wait_timeout(Duration::MAX));
-            until("it has arrived", || barrier.waiting() == 1);
-            assert_eq!(barrier.wait(), Ok(1), "the last to come does not wait");
-            assert_eq!(patient.join().unwrap(), Ok(0));
-        });
-    });
-}
-
-#[test]
 fn i2_a_limit_passes_beside_the_last_arrival_and_the_round_has_one_outcome() {
     // Either all pass, or one timed out and nobody passes.
     watchdog("a thousand close calls", || {
