@@ -50,7 +50,7 @@ programs! {
     }
 
     /// The limit of one passes, and with it that of the other, which was notified just before.
-    fn two_limits_pass_and_one_waits_on(bound(0), 442) {
+    fn two_limits_pass_and_one_waits_on(bound(0), 468) {
         let (lock, alone) = (Lock::new(), Alone::default());
         let held = lock.lock();
         thread::scope(|scope| {
