@@ -2,7 +2,7 @@
 //!
 //! | needs | nothing but std |
 //! | --- | --- |
-//! | reading time | 15 min, exercises not counted |
+//! | reading time | 17 min, exercises not counted |
 //! | run it | `cargo run --example ch18_child` |
 //! | files | [example](../../../../examples/ch18_child.rs), [test](../../../../tests/ch18_child.rs), [the story](../../../../CHAPTERS.md) |
 //! | before, after | [17](../ch17_map/index.html), [19](../ch19_wire/index.html) |
@@ -120,7 +120,8 @@ struct Call(String, Sender<Answer>);
 #[derive(Debug)]
 struct Shared {
     /// The way out of the queue. The thread that holds the lock waits for the next call, the other
-    /// idle ones wait for the lock.
+    /// idle ones wait for the lock. (A channel of std stands for the queue of chapter 07, and
+    /// another for the oneshot of chapter 08, so that this file can be copied alone.)
     calls: Mutex<Receiver<Call>>,
     /// Each process that runs, by its id. Not in its thread: that one waits for an answer when
     /// `kill` is needed.
@@ -138,6 +139,8 @@ impl ChildPool {
     #[track_caller]
     pub fn new(processes: usize) -> Self {
         assert!(!is_child(), "this process is a child: call serve_if_child first in main");
+        // If nobody knows where this program is, the path is empty, and each call fails at its
+        // start.
         let mut command = Command::new(env::current_exe().unwrap_or_default());
         command.arg(CHILD_MARK);
         ChildPool::with_command(processes, command)
@@ -222,7 +225,8 @@ impl Shared {
     fn ask(&self, process: &mut Option<Process>, line: &str) -> Answer {
         let is_used = process.is_some();
         let mut asked = process.take().map_or_else(|| self.start(), Ok)?; // (7)
-        let sent = asked.input.write_all(format!("{line}\n").as_bytes()); // (3)
+        // (3) To a dead process this is an error, and no signal: Rust programs ignore SIGPIPE.
+        let sent = asked.input.write_all(format!("{line}\n").as_bytes());
         let is_cut_short = sent.is_err();
         if let Ok(Some(answer)) = sent.and_then(|()| read_line(&mut asked.output)) {
             *process = Some(asked);
@@ -246,7 +250,10 @@ impl Shared {
         let last_words = thread::Builder::new().spawn(|| pass_on(errors))?;
         let mut command = self.command.lock().unwrap();
         let child = command.stderr(stderr).spawn();
-        command.stderr(Stdio::null()); // drops our end of the pipe, or it would never end
+        // A `Command` keeps what it was given, for the next start. That end of the pipe would be
+        // ours, and the reader of standard error would wait for its end: so put something else in
+        // its place.
+        command.stderr(Stdio::null());
         let mut child = child?;
         let (input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
         let (pid, output) = (child.id(), BufReader::new(output));

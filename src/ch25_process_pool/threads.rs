@@ -134,7 +134,7 @@ fn carry_out(shared: &Arc<Shared>, order: Order<ChildStdin>) {
 }
 
 /// Writes, and gives the input back. For short lines this never blocks: the ledger lets no more
-/// into a pipe than it holds. An error is no news of its own, for the end of the output follows.
+/// into a pipe than it holds. If it fails, the worker has closed its input: `written` is told.
 fn write(shared: &Shared, number: u64, mut input: ChildStdin, lines: &[u8]) {
     let all = input.write_all(lines).is_ok();
     shared.lock().written(number, input, all, Instant::now());
