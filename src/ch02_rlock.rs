@@ -202,8 +202,8 @@ impl RLock {
 
 /// The hold, if it is the calling thread's (I1).
 ///
-/// Guards ask as well. A guard never leaves its thread, but it can outlive the hold: `unlocked` ends
-/// the hold and then runs foreign code, which can find another guard of this thread in a
+/// Guards ask as well. A guard never leaves its thread, but it can outlive the hold: `unlocked`
+/// ends the hold and then runs foreign code, which can find another guard of this thread in a
 /// `thread_local!` and drop it. Such a guard has nothing to give back (I3).
 fn of_caller(hold: &mut Option<Hold>) -> Option<&mut Hold> {
     hold.as_mut().filter(|hold| hold.owner == thread::current().id())
