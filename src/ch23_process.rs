@@ -2,7 +2,7 @@
 //!
 //! | needs | [09](super::ch09_outcome), [19](super::ch19_wire), [21](super::ch21_protocol), [22](super::ch22_worker) |
 //! | --- | --- |
-//! | reading time | 25 min, exercises not counted |
+//! | reading time | 26 min, exercises not counted |
 //! | run it | `cargo run --example ch23_process` |
 //! | files | [example](../../../../examples/ch23_process.rs), [test](../../../../tests/ch23_process.rs), [the story](../../../../CHAPTERS.md) |
 //! | before, after | [22](../ch22_worker/index.html), [24](../ch24_in_flight/index.html) |

@@ -2,7 +2,7 @@
 //!
 //! | needs | nothing but std |
 //! | --- | --- |
-//! | reading time | 27 min, exercises not counted |
+//! | reading time | 29 min, exercises not counted |
 //! | run it | `cargo run --example ch19_wire` |
 //! | files | [example](../../../../examples/ch19_wire.rs), [test](../../../../tests/ch19_wire.rs), [the story](../../../../CHAPTERS.md) |
 //! | before, after | [18](../ch18_child/index.html), [20](../ch20_records/index.html) |

@@ -2,7 +2,7 @@
 //!
 //! | needs | [09](super::ch09_outcome), [19](super::ch19_wire), [21](super::ch21_protocol) |
 //! | --- | --- |
-//! | reading time | 27 min, exercises not counted |
+//! | reading time | 29 min, exercises not counted |
 //! | run it | `cargo run --example ch22_worker` |
 //! | files | [example](../../../../examples/ch22_worker.rs), [test](../../../../tests/ch22_worker.rs), [the story](../../../../CHAPTERS.md) |
 //! | before, after | [21](../ch21_protocol/index.html), [23](../ch23_process/index.html) |

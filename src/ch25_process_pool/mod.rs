@@ -2,7 +2,7 @@
 //!
 //! | needs | [09](super::ch09_outcome), [10](super::ch10_future), [19](super::ch19_wire), [21](super::ch21_protocol), [22](super::ch22_worker), [23](super::ch23_process), [24](super::ch24_in_flight) |
 //! | --- | --- |
-//! | reading time | 105 min, exercises not counted |
+//! | reading time | 110 min, exercises not counted |
 //! | run it | `cargo run --example ch25_process_pool` |
 //! | files | [example](../../../../examples/ch25_process_pool.rs), [test](../../../../tests/ch25_process_pool.rs), [the story](../../../../CHAPTERS.md) |
 //! | before, after | [24](../ch24_in_flight/index.html), [26](../ch26_executor/index.html) |
