@@ -154,10 +154,11 @@ thread_local! {
 }
 
 impl<F: FnOnce() -> T + Send, T> Source<F, T> for PoolId {
-    fn help(&self, run: &(dyn Fn() + Sync)) {
+    fn help(&self, run: &(dyn Fn() + Sync)) -> bool {
         if self.is_here() {
             self.deeper(run); // (2)
         }
+        self.is_here()
     }
 
     fn run(&self, work: F) -> Result<T, Error> {

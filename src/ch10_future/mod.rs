@@ -2,7 +2,7 @@
 //!
 //! | needs | [09](super::ch09_outcome) |
 //! | --- | --- |
-//! | reading time | 35 min, exercises not counted |
+//! | reading time | 32 min, exercises not counted |
 //! | run it | `cargo run --example ch10_future` |
 //! | files | [example](../../../../examples/ch10_future.rs), [test](../../../../tests/ch10_future.rs), [the story](../../../../CHAPTERS.md) |
 //! | before, after | [09](../ch09_outcome/index.html), [11](../ch11_wait/index.html) |
@@ -22,7 +22,7 @@
 //!    `Taken`. To begin is to take the work out, so it happens once; to cancel is to take it out
 //!    and drop it.
 //! 3. A callback must see the outcome before the reader moves it out, and runs without the lock. So
-//!    there is a stage between `Running` and `Finished`: `Completing`.
+//!    there is a state between `Running` and `Finished`: `Completing`.
 //! 4. A callback completes the next promise, its callback the next: 100 000 links overflow the
 //!    stack. So what a callback completes comes after it, from a list (`later`).
 //! 5. What a thread does with the work differs: threads run it, processes send it away. So the work
@@ -47,8 +47,9 @@
 //!                                                 * true if it is cancelled
 //! ```
 //!
-//! `seam` is what stands around it, `state` the machine, `slot` puts it under its mutex, `later` makes chains a loop; this file
-//! has the two ends, [`Promise`] and [`Future`].
+//! `state` has the stages and what stands around them, `slot` the arrows, `later` makes chains a
+//! loop; this file has the two ends, [`Promise`] and [`Future`]. In the code the last three boxes
+//! are one stage, `Ended`: the outcome is lent to callbacks, here, or with the reader.
 //!
 //! ## Promises
 //!
@@ -88,7 +89,7 @@
 //!
 //! 1. Predict: a callback is added while another callback of the same future runs. Who runs it, and
 //!    when?
-//! 2. Break: in `finish`, set `published` before the loop over the callbacks. Which promise falls,
+//! 2. Break: in `finish`, set `is_done` before the loop over the callbacks. Which promise falls,
 //!    and which tests say so?
 //! 3. Extend: write `map_ok`, a future of `f(&value)`, with one promise and one callback. Why can
 //!    it only borrow the value?
@@ -96,12 +97,11 @@
 // Part of concurrent-explained, MIT OR Apache-2.0.
 
 mod later;
-mod seam;
 mod slot;
 mod state;
 
-pub use seam::{Source, Watcher};
 pub use slot::Slot;
+pub use state::{Source, Watcher};
 
 use super::ch09_outcome::Error;
 use state::{Phase, Reading};
@@ -200,15 +200,15 @@ impl<'env, T> Future<'env, T> {
     }
 
     /// Does the work on this thread if this is a worker of the task's own pool and nobody has
-    /// started it.
-    pub fn help(&self) {
-        self.slot.help_unless(None);
+    /// started it. False on any other thread, which cannot.
+    pub fn help(&self) -> bool {
+        self.slot.help()
     }
 
     /// True once the outcome is there: `result` will not block. Once true, it stays true.
     #[doc(alias = "done")]
     pub fn is_done(&self) -> bool {
-        self.slot.phase().is_done()
+        matches!(self.slot.phase(), Phase::Finished | Phase::Failed | Phase::Cancelled)
     }
 
     /// True while somebody does the work: it can no longer be cancelled.
@@ -235,7 +235,7 @@ impl<'env, T> Future<'env, T> {
     /// # Wakes
     /// Everyone who waits for the task. Its callbacks run here.
     pub fn cancel(&self) -> bool {
-        self.slot.cancel();
+        self.slot.fail(Error::Cancelled);
         self.is_cancelled()
     }
 

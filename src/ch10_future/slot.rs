@@ -4,8 +4,7 @@
 
 use super::super::ch09_outcome::{Error, catch, report};
 use super::later;
-use super::seam::{Source, Watcher};
-use super::state::{Callback, Phase, Reading, Stage, State};
+use super::state::{Callback, Phase, Reading, Source, Stage, State, Watcher};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 use std::{fmt, thread};
@@ -25,10 +24,19 @@ pub struct Slot<'env, S, W, T> {
 
 type Guard<'a, 'env, W, T> = MutexGuard<'a, State<'env, W, T>>;
 
-impl<'env, S: Source<W, T>, W, T> Slot<'env, S, W, T> {
+impl<'env, S: Source<W, T>, W: Send, T: Send> Slot<'env, S, W, T> {
     /// A slot whose work nobody has begun.
     pub fn new(source: S, work: W) -> Self {
-        Slot { source, state: Mutex::new(State::new(work)), news: Condvar::new() }
+        let state = State {
+            stage: Stage::Pending(work),
+            error: None,
+            is_done: false,
+            seen: false,
+            reader_dropped: false,
+            sleepers: 0,
+            listeners: None,
+        };
+        Slot { source, state: Mutex::new(state), news: Condvar::new() }
     }
 
     fn lock(&self) -> Guard<'_, 'env, W, T> {
@@ -82,27 +90,28 @@ impl<'env, S: Source<W, T>, W, T> Slot<'env, S, W, T> {
     /// # Wakes
     /// Everyone who waits for the task. The callbacks run here.
     pub fn fail(&self, error: Error) {
-        let ending = Stage::Completing(Some(Box::new(error.clone())));
-        let work = self.lock().take_work(ending);
-        if let Some(work) = work {
-            // (5) Without the lock: what the work has captured is foreign.
-            report("the drop of unrun work", catch(|| drop(work)));
-            self.finish(self.lock(), Err(error), &|| ());
-        }
+        let mut state = self.lock();
+        let Some(work) = state.take_work(Stage::Ended(None)) else { return };
+        state.error = Some(Box::new(error.clone()));
+        drop(state);
+        // (5) Without the lock: what the work has captured is foreign.
+        report("the drop of unrun work", catch(|| drop(work)));
+        self.finish(self.lock(), Err(error), &|| ());
     }
 
+    /// The end: callbacks, outcome, `last`, and then those that wait.
     fn finish<'a>(
         &'a self,
         mut state: Guard<'a, 'env, W, T>,
         outcome: Result<T, Error>,
         last: &dyn Fn(),
     ) {
+        state.stage = Stage::Ended(None); // (2)
+        state.error = outcome.as_ref().err().cloned().map(Box::new);
         // (I3) A callback may be added while others run: the list is read until it has none. The
-        // look that finds none and the step to `Finished` are one critical section, so none joins a
-        // list that nobody reads again.
+        // look that finds none and the arrival of the outcome are one critical section, so none
+        // joins a list that nobody reads again.
         while let Some(callbacks) = state.take_callbacks() {
-            // (2)
-            state.stage = Stage::Completing(outcome.as_ref().err().cloned().map(Box::new));
             state.seen = true;
             drop(state);
             later::run_callbacks(|| {
@@ -112,45 +121,34 @@ impl<'env, S: Source<W, T>, W, T> Slot<'env, S, W, T> {
             });
             state = self.lock();
         }
+        state.is_done = true;
+        state.stage = Stage::Ended(Some(outcome)); // (3)
         if state.reader_dropped {
-            // No callback can come any more, but the drop of the outcome is foreign code too.
-            self.discard(state, outcome);
+            // Nobody is left to look. No callback can come any more, but the drop of the outcome
+            // is foreign code too.
+            drop(state);
+            self.reader_dropped();
             state = self.lock();
-        } else {
-            state.stage = Stage::Finished(outcome); // (3)
         }
+        // Under the lock: nobody has seen the outcome yet.
         last(); // (I7)
-        state.published = true;
         let (sleepers, listeners) = (state.sleepers, state.listeners.take());
         drop(state);
         if sleepers > 0 {
             self.news.notify_all();
         }
-        if let Some((watcher, key)) = listeners.and_then(|listeners| listeners.watcher) {
+        if let Some((_, Some((watcher, key)))) = listeners.map(|listeners| *listeners) {
             report("a watcher", catch(|| watcher.done(key)));
-        }
-    }
-
-    /// Ends what nobody will take: a failure is reported, once (I5), a value dropped.
-    fn discard(&self, mut state: Guard<'_, 'env, W, T>, outcome: Result<T, Error>) {
-        match outcome {
-            Err(error) if error.is_failure() && !state.seen => {
-                state.stage = Stage::Finished(Err(error.clone())); // unread, and it stays so
-                drop(state);
-                report("a task that nobody read", Err(error));
-            }
-            outcome => {
-                state.stage = Stage::Taken;
-                drop(state);
-                report("the drop of a result", catch(|| drop(outcome)));
-            }
         }
     }
 
     /// Waits until everybody may know the outcome, or until `deadline`.
     fn finished_by(&self, deadline: Option<Instant>) -> Guard<'_, 'env, W, T> {
+        if deadline.is_none() {
+            self.help();
+        }
         let (mut state, mut looks) = (self.lock(), 0);
-        while !state.published {
+        while !state.is_done {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             if left == Some(Duration::ZERO) {
                 break;
@@ -179,84 +177,88 @@ impl<'env, S: Source<W, T>, W, T> Slot<'env, S, W, T> {
 
     /// True once the task has ended and no failure of it is left unread.
     pub fn is_accounted_for(&self) -> bool {
-        self.lock().is_accounted_for()
+        let state = self.lock();
+        state.is_done && (state.seen || !state.error.as_deref().is_some_and(Error::is_failure))
     }
 
     /// True if the work is surely gone: begun, done or cancelled. Never blocks.
     pub fn is_stale(&self) -> bool {
-        self.state.try_lock().is_ok_and(|state| state.phase() != Phase::Pending)
+        self.state.try_lock().is_ok_and(|state| !matches!(state.stage, Stage::Pending(_)))
     }
 }
 
 impl<'env, S: Source<W, T>, W: Send, T: Send> Reading<'env, T> for Slot<'env, S, W, T> {
-    fn help_unless(&self, deadline: Option<Instant>) {
-        if deadline.is_none() {
-            self.source.help(&|| self.run(&|| ()));
-        }
-    }
-
-    fn wait_by(&self, deadline: Option<Instant>) -> bool {
-        self.help_unless(deadline);
-        self.finished_by(deadline).published
-    }
-
-    fn take_by(&self, deadline: Option<Instant>) -> Option<Result<T, Error>> {
-        self.help_unless(deadline);
-        self.finished_by(deadline).take_outcome() // (4)
-    }
-
-    fn phase(&self) -> Phase {
-        self.lock().phase()
-    }
-
-    fn error(&self) -> Option<Error> {
-        self.lock().look_at_error()
-    }
-
-    fn cancel(&self) {
-        self.fail(Error::Cancelled);
+    fn help(&self) -> bool {
+        self.source.help(&|| self.run(&|| ()))
     }
 
     fn interrupt(&self) -> bool {
         self.source.interrupt()
     }
 
+    fn fail(&self, error: Error) {
+        Slot::fail(self, error);
+    }
+
+    fn phase(&self) -> Phase {
+        self.lock().phase()
+    }
+
+    fn wait_by(&self, deadline: Option<Instant>) -> bool {
+        self.finished_by(deadline).is_done
+    }
+
+    fn take_by(&self, deadline: Option<Instant>) -> Option<Result<T, Error>> {
+        let mut state = self.finished_by(deadline);
+        state.seen |= state.is_done;
+        state.take_outcome() // (4)
+    }
+
+    fn error(&self) -> Option<Error> {
+        let mut state = self.lock();
+        state.seen |= state.is_done;
+        if state.is_done { state.error.as_deref().cloned() } else { None }
+    }
+
     fn add_callback(&self, callback: Callback<'env, T>) {
         let mut state = self.lock();
-        state.listeners.get_or_insert_default().callbacks.push(callback);
+        state.listeners.get_or_insert_default().0.push(callback);
         // The end once more, for the callback that came late. Nobody can take the outcome
         // meanwhile: that needs the future as a whole, and this call borrows it.
-        let outcome = state.take_outcome();
-        if let Some(outcome) = outcome {
-            self.finish(state, outcome, &|| ());
-        }
+        let Some(outcome) = state.take_outcome() else { return };
+        self.finish(state, outcome, &|| ());
     }
 
     fn watch(&self, watcher: Arc<dyn Watcher>, key: usize) -> bool {
         let mut state = self.lock();
-        if state.published {
+        if state.is_done {
             return false;
         }
-        let before = state.listeners.get_or_insert_default().watcher.replace((watcher, key));
+        let before = state.listeners.get_or_insert_default().1.replace((watcher, key));
         drop(state);
         drop(before); // may be the last of it: after the lock
         true
     }
 
     fn unwatch(&self, watcher: &Arc<dyn Watcher>) {
-        // The caller still has `watcher`, so what is dropped under the lock is never the last of
-        // it.
+        // The caller still has `watcher`, so what is dropped under the lock is never the last.
         if let Some(listeners) = &mut self.lock().listeners {
-            listeners.watcher.take_if(|theirs| Arc::ptr_eq(&theirs.0, watcher));
+            listeners.1.take_if(|theirs| Arc::ptr_eq(&theirs.0, watcher));
         }
     }
 
     fn reader_dropped(&self) {
         let mut state = self.lock();
         state.reader_dropped = true;
-        let outcome = state.take_outcome();
-        if let Some(outcome) = outcome {
-            self.discard(state, outcome);
+        let (seen, outcome) = (state.seen, state.take_outcome());
+        drop(state);
+        // What nobody will take goes with the future; a failure that nobody has seen is reported,
+        // once (I5).
+        match outcome {
+            Some(Err(error)) if error.is_failure() && !seen => {
+                report("a task that nobody read", Err(error));
+            }
+            outcome => report("the drop of a result", catch(|| drop(outcome))),
         }
     }
 }

@@ -1,25 +1,37 @@
-//! The state behind the mutex: the stages of a task, and what one look at them says.
+//! What stands around a future, and the state behind its mutex: the stages of a task.
 
 // Part of concurrent-explained, MIT OR Apache-2.0.
 
 use super::super::ch09_outcome::Error;
-use super::seam::Watcher;
 use std::mem;
 use std::sync::Arc;
 use std::time::Instant;
 
-pub(super) struct State<'env, W, T> {
-    pub(super) stage: Stage<W, T>,
-    /// Everybody may know the outcome. Set when `Finished` is entered, never cleared.
-    pub(super) published: bool,
-    /// A callback or `error` has looked at the outcome.
-    pub(super) seen: bool,
-    /// The future is gone: nobody will take the outcome, and nobody can add a callback.
-    pub(super) reader_dropped: bool,
-    /// Threads asleep in `finished_by`. Nobody asleep, nobody notified.
-    pub(super) sleepers: u32,
-    /// Few tasks have any, so this is a pointer: eight bytes in all the others.
-    pub(super) listeners: Option<Box<Listeners<'env, T>>>,
+/// What stands behind a future: how its outcome comes about. By default somebody else sees to that.
+pub trait Source<W, T>: Send + Sync {
+    /// Calls `run` if the work may be done on this thread, which is about to wait for it; true if
+    /// it has.
+    fn help(&self, _run: &(dyn Fn() + Sync)) -> bool {
+        false
+    }
+
+    /// Does the work.
+    fn run(&self, work: W) -> Result<T, Error> {
+        drop(work);
+        Err(Error::Abandoned)
+    }
+
+    /// Stops running work for good, if that is possible: where it runs in a process of its own.
+    fn interrupt(&self) -> bool {
+        false
+    }
+}
+
+/// One thread that waits for many futures at once.
+pub trait Watcher: Send + Sync {
+    /// The task watched under `key` is done. Must not block: the thread that calls it counts as
+    /// free.
+    fn done(&self, key: usize);
 }
 
 pub(super) enum Stage<W, T> {
@@ -27,31 +39,66 @@ pub(super) enum Stage<W, T> {
     Pending(W),
     /// Somebody has claimed it, and owes an outcome.
     Running,
-    /// The end is decided. The outcome is out of here, lent to callbacks; a copy of its error
-    /// stays.
-    Completing(Option<Box<Error>>),
-    /// Here for the reader.
-    Finished(Result<T, Error>),
-    /// The reader has it.
-    Taken,
+    /// The end is decided. The outcome is out while callbacks look at it, and for good once the
+    /// reader has it.
+    Ended(Option<Result<T, Error>>),
+}
+
+pub(super) struct State<'env, W, T> {
+    pub(super) stage: Stage<W, T>,
+    /// What the task ends with, if that is an error: known as soon as it is decided, and still when
+    /// the outcome is out. A pointer: eight bytes in a task without one.
+    pub(super) error: Option<Box<Error>>,
+    /// Everybody may know the outcome: its first callbacks have run. Never cleared.
+    pub(super) is_done: bool,
+    /// A callback, `error` or the reader has looked at the outcome.
+    pub(super) seen: bool,
+    /// The future is gone: nobody will take the outcome, and nobody can add a callback.
+    pub(super) reader_dropped: bool,
+    /// Threads asleep in `finished_by`. Nobody asleep, nobody notified.
+    pub(super) sleepers: u32,
+    /// Few tasks have any, so this is a pointer too.
+    pub(super) listeners: Option<Box<Listeners<'env, T>>>,
 }
 
 pub(super) type Callback<'env, T> = Box<dyn FnOnce(&Result<T, Error>) + Send + 'env>;
 
-pub(super) struct Listeners<'env, T> {
-    /// In the order of arrival.
-    pub(super) callbacks: Vec<Callback<'env, T>>,
-    /// Told last, under its key.
-    pub(super) watcher: Option<(Arc<dyn Watcher>, usize)>,
-}
+/// The callbacks in the order of arrival, and the watcher, told last, under its key.
+pub(super) type Listeners<'env, T> = (Vec<Callback<'env, T>>, Option<(Arc<dyn Watcher>, usize)>);
 
-impl<T> Default for Listeners<'_, T> {
-    fn default() -> Self {
-        Listeners { callbacks: Vec::new(), watcher: None }
+impl<'env, W, T> State<'env, W, T> {
+    /// `Pending` → `next`, for one caller only (I1).
+    pub(super) fn take_work(&mut self, next: Stage<W, T>) -> Option<W> {
+        match mem::replace(&mut self.stage, next) {
+            Stage::Pending(work) => return Some(work),
+            later => self.stage = later,
+        }
+        None
+    }
+
+    pub(super) fn take_outcome(&mut self) -> Option<Result<T, Error>> {
+        if let Stage::Ended(outcome) = &mut self.stage { outcome.take() } else { None }
+    }
+
+    pub(super) fn take_callbacks(&mut self) -> Option<Vec<Callback<'env, T>>> {
+        let callbacks = mem::take(&mut self.listeners.as_mut()?.0);
+        if callbacks.is_empty() { None } else { Some(callbacks) }
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        match (&self.stage, self.error.as_deref()) {
+            (Stage::Pending(_), _) => Phase::Pending,
+            (Stage::Running, _) => Phase::Running,
+            (_, Some(Error::Cancelled)) if self.is_done => Phase::Cancelled,
+            (_, Some(Error::Cancelled)) => Phase::Cancelling,
+            _ if !self.is_done => Phase::Completing,
+            (_, Some(_)) => Phase::Failed,
+            (_, None) => Phase::Finished,
+        }
     }
 }
 
-/// What one look says.
+/// What one look says: the stage, and how it ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
     Pending,
@@ -61,97 +108,17 @@ pub(super) enum Phase {
     Finished,
     Failed,
     Cancelled,
-    Taken,
-}
-
-impl Phase {
-    pub(super) fn is_done(self) -> bool {
-        matches!(self, Phase::Finished | Phase::Failed | Phase::Cancelled | Phase::Taken)
-    }
-}
-
-impl<'env, W, T> State<'env, W, T> {
-    pub(super) fn new(work: W) -> Self {
-        State {
-            stage: Stage::Pending(work),
-            published: false,
-            seen: false,
-            reader_dropped: false,
-            sleepers: 0,
-            listeners: None,
-        }
-    }
-
-    /// `Pending` → `next`, for one caller only (I1).
-    pub(super) fn take_work(&mut self, next: Stage<W, T>) -> Option<W> {
-        match mem::replace(&mut self.stage, next) {
-            Stage::Pending(work) => return Some(work),
-            earlier => self.stage = earlier,
-        }
-        None
-    }
-
-    /// `Finished` → `Taken`.
-    pub(super) fn take_outcome(&mut self) -> Option<Result<T, Error>> {
-        match mem::replace(&mut self.stage, Stage::Taken) {
-            Stage::Finished(outcome) => return Some(outcome),
-            earlier => self.stage = earlier,
-        }
-        None
-    }
-
-    pub(super) fn take_callbacks(&mut self) -> Option<Vec<Callback<'env, T>>> {
-        let callbacks = mem::take(&mut self.listeners.as_mut()?.callbacks);
-        if callbacks.is_empty() { None } else { Some(callbacks) }
-    }
-
-    /// The error the task ends with, known as soon as that is decided.
-    pub(super) fn error(&self) -> Option<&Error> {
-        match &self.stage {
-            Stage::Completing(error) => error.as_deref(),
-            Stage::Finished(outcome) => outcome.as_ref().err(),
-            Stage::Pending(_) | Stage::Running | Stage::Taken => None,
-        }
-    }
-
-    /// The same, once everybody may know it. The asker has seen it then (I5).
-    pub(super) fn look_at_error(&mut self) -> Option<Error> {
-        let error = if self.published { self.error().cloned() } else { None };
-        self.seen |= error.is_some();
-        error
-    }
-
-    pub(super) fn phase(&self) -> Phase {
-        match (&self.stage, self.published, self.error()) {
-            (Stage::Pending(_), ..) => Phase::Pending,
-            (Stage::Running, ..) => Phase::Running,
-            (Stage::Taken, ..) => Phase::Taken,
-            (_, false, Some(Error::Cancelled)) => Phase::Cancelling,
-            (_, false, _) => Phase::Completing,
-            (_, true, Some(Error::Cancelled)) => Phase::Cancelled,
-            (_, true, Some(_)) => Phase::Failed,
-            (_, true, None) => Phase::Finished,
-        }
-    }
-
-    /// True once the task has ended and no failure of it is left unread.
-    pub(super) fn is_accounted_for(&self) -> bool {
-        match &self.stage {
-            Stage::Finished(Err(error)) => self.seen || !error.is_failure(),
-            _ => self.phase().is_done(),
-        }
-    }
 }
 
 /// What a future asks of its slot, whatever the work and its source are.
 pub(super) trait Reading<'env, T>: Send + Sync {
-    fn help_unless(&self, deadline: Option<Instant>);
+    fn help(&self) -> bool;
+    fn interrupt(&self) -> bool;
+    fn fail(&self, error: Error);
+    fn phase(&self) -> Phase;
     fn wait_by(&self, deadline: Option<Instant>) -> bool;
     fn take_by(&self, deadline: Option<Instant>) -> Option<Result<T, Error>>;
-    fn phase(&self) -> Phase;
     fn error(&self) -> Option<Error>;
-    fn cancel(&self);
-    fn interrupt(&self) -> bool;
     fn add_callback(&self, callback: Callback<'env, T>);
     fn watch(&self, watcher: Arc<dyn Watcher>, key: usize) -> bool;
     fn unwatch(&self, watcher: &Arc<dyn Watcher>);

@@ -70,10 +70,11 @@ pub(super) fn call<R: Send + 'static>(
 impl<R: Send> Source<Arc<String>, R> for Remote<R> {
     /// Chapter 10 calls this before a thread waits for the future: nothing can be done here, but
     /// that thread may be the one that reads the answers.
-    fn help(&self, _run: &(dyn Fn() + Sync)) {
+    fn help(&self, _run: &(dyn Fn() + Sync)) -> bool {
         if let Some(pool) = self.pool.upgrade() {
             pool.step_aside(self.id);
         }
+        false
     }
 
     /// Chapter 10 calls this when a running call is to be stopped.

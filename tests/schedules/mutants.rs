@@ -168,25 +168,25 @@ const WAITING: &[Mutant] = mutants! {
 /// Futures and threads.
 const WORKING: &[Mutant] = mutants! {
     "a callback is added by a look and a push" in "ch10_future/slot.rs" by "ch10_future" {
-        "        let mut state = self.lock();\n        state.listeners.get_or_insert_default().callbacks.push(callback);\n"
-            => "        let is_done = self.lock().published;\n        let mut state = self.lock();\n        state.listeners.get_or_insert_default().callbacks.push(callback);\n        if !is_done {\n            return;\n        }\n"
+        "        let mut state = self.lock();\n        state.listeners.get_or_insert_default().0.push(callback);\n"
+            => "        let is_done = self.lock().is_done;\n        let mut state = self.lock();\n        state.listeners.get_or_insert_default().0.push(callback);\n        if !is_done {\n            return;\n        }\n"
     }
     "a single sleeper is not notified" in "ch10_future/slot.rs" by "ch10_future" {
         "if sleepers > 0 {" => "if sleepers > 1 {"
     }
     "an outcome is readable before its callbacks have run" in "ch10_future/slot.rs" by "ch10_future" {
-        "            state.seen = true;\n" => "            state.seen = true;\n            state.published = true;\n"
+        "            state.seen = true;\n" => "            state.seen = true;\n            state.is_done = true;\n"
     }
     "F1 (a): idle after the first callbacks" in "ch10_future/slot.rs" by "ch15_thread_pool" {
         "        while let Some(callbacks) = state.take_callbacks() {\n"
             => "        let mut told = false;\n        while let Some(callbacks) = state.take_callbacks() {\n"
-        "            state = self.lock();\n        }\n        if state.reader_dropped {"
-            => "            state = self.lock();\n            if !told {\n                last();\n                told = true;\n            }\n        }\n        if state.reader_dropped {"
+        "            state = self.lock();\n        }\n        state.is_done = true;"
+            => "            state = self.lock();\n            if !told {\n                last();\n                told = true;\n            }\n        }\n        state.is_done = true;"
         "        last(); // (I7)\n" => "        if !told {\n            last();\n        }\n"
     }
     "F1 (b): idle before the drop of the result" in "ch10_future/slot.rs" by "ch15_thread_pool" {
-        "        if state.reader_dropped {\n            // No callback"
-            => "        last();\n        if state.reader_dropped {\n            // No callback"
+        "        if state.reader_dropped {\n            // Nobody"
+            => "        last();\n        if state.reader_dropped {\n            // Nobody"
         "        last(); // (I7)\n" => ""
     }
     "try_2: `is_done` and then `watch`" in "ch11_wait.rs" by "ch11_wait" {
