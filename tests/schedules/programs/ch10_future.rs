@@ -65,7 +65,7 @@ programs! {
         thread.join().unwrap();
     }
 
-    fn a_future_is_dropped_while_the_promise_is_completed(bound(2), 10) {
+    fn a_future_is_dropped_while_the_promise_is_completed(bound(2), 11) {
         let drops = Arc::new(());
         let (promise, future) = promise();
         let value = drops.clone();

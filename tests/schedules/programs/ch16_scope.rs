@@ -5,7 +5,7 @@ use crate::program::{bound, programs};
 use real::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 programs! {
-    fn a_task_spawns_another(bound(2), 76) {
+    fn a_task_spawns_another(bound(2), 78) {
         let done = AtomicUsize::new(0);
         scope(1, |outer| {
             let inner = outer.clone();
@@ -20,7 +20,7 @@ programs! {
         assert_eq!(done.load(SeqCst), 2);
     }
 
-    fn two_tasks_and_two_workers(bound(1), 245) {
+    fn two_tasks_and_two_workers(bound(1), 251) {
         let done = AtomicUsize::new(0);
         scope(2, |tasks| {
             drop(tasks.spawn(|| done.fetch_add(1, SeqCst)));
