@@ -74,7 +74,7 @@ mod ch12_workers;
 mod ch13_task;
 #[path = "../src/ch14_backlog.rs"]
 mod ch14_backlog;
-#[path = "../src/ch15_thread_pool.rs"]
+#[path = "../src/ch15_thread_pool/mod.rs"]
 mod ch15_thread_pool;
 
 #[path = "ch31_schedules/game.rs"]

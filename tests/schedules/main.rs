@@ -29,7 +29,7 @@ chapters! {
     ch12_workers: "../../src/ch12_workers.rs";
     ch13_task: "../../src/ch13_task.rs";
     ch14_backlog: "../../src/ch14_backlog.rs";
-    ch15_thread_pool: "../../src/ch15_thread_pool.rs";
+    ch15_thread_pool: "../../src/ch15_thread_pool/mod.rs";
     ch16_scope: "../../src/ch16_scope.rs";
     ch17_map: "../../src/ch17_map.rs";
     ch28_await: "../../src/ch28_await.rs";

@@ -89,15 +89,16 @@
 
 // Part of concurrent-explained, MIT OR Apache-2.0.
 
-use super::ch09_outcome::{Error, catch, report};
+mod shared;
+
+use super::ch09_outcome::Error;
 use super::ch10_future::Future;
-use super::ch13_task::{Job, PoolId, task};
-use super::ch14_backlog::Backlog;
-use std::cell::Cell;
+use super::ch13_task::task;
+use shared::{Initializer, Shared};
+use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread::{self, JoinHandle};
-use std::{fmt, io, iter};
+use std::thread;
 
 /// Threads that run tasks: started on demand, reused, never more than the maximum.
 ///
@@ -118,36 +119,6 @@ pub struct ThreadPool {
     shared: Arc<Shared>,
     /// `drop` is to leave everything alone. Never taken back.
     detached: AtomicBool,
-}
-
-/// What the workers know of their pool. Not the handle: they would keep it from being dropped.
-struct Shared {
-    backlog: Backlog<Arc<dyn Job>>,
-    /// Each task carries it too: a worker that has entered this pool may run what it waits for (I4,
-    /// I5).
-    id: PoolId,
-    name: String,
-    workers: usize,
-    stack_size: Option<usize>,
-    initializer: Option<Initializer>,
-    /// Threads that were started; it never shrinks.
-    started: AtomicUsize,
-    /// Tasks that are queued or running. Counted until all threads are started: nobody asks
-    /// afterwards.
-    under_way: AtomicUsize,
-    /// Every thread that was started and nobody has joined.
-    threads: Mutex<Vec<JoinHandle<()>>>,
-    /// Held while threads are joined. Not `threads`: a task may want to start one meanwhile.
-    joining: Mutex<()>,
-    /// Why no work is accepted any more.
-    closed: Mutex<Option<Error>>,
-}
-
-type Initializer = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
-
-thread_local! {
-    /// Which worker of its pool this thread is.
-    static NUMBER: Cell<usize> = const { Cell::new(usize::MAX) };
 }
 
 impl ThreadPool {
@@ -290,139 +261,6 @@ impl Drop for ThreadPool {
     }
 }
 
-impl Shared {
-    /// Queues a job; first starts a worker for it if all that there are have something to do.
-    fn accept(self: &Arc<Self>, job: Arc<dyn Job>) -> Result<(), (Arc<dyn Job>, Error)> {
-        if self.is_growing() {
-            let under_way = self.under_way.fetch_add(1, Ordering::Relaxed) + 1;
-            if under_way > self.started.load(Ordering::Relaxed) {
-                // Before the job is queued: between a queued job and a start that fails there would
-                // be a moment in which the job is refused and may run all the same.
-                if let Err(cause) = self.start_one() {
-                    self.under_way.fetch_sub(1, Ordering::Relaxed);
-                    let cause = format!("no worker could be started: {cause}").into();
-                    return Err((job, Error::Broken { cause }));
-                }
-            }
-            return self.backlog.push(job).map_err(|job| (job, self.reason()));
-        }
-        let queued = if self.id.is_here() && NUMBER.get() < self.workers {
-            // Its future read by somebody, its work gone: only this entry still holds it.
-            let is_over = |job: &Arc<dyn Job>| Arc::strong_count(job) == 1 && job.is_stale();
-            self.backlog.push_own(NUMBER.get(), job, is_over)
-        } else {
-            self.backlog.push(job)
-        };
-        queued.map_err(|job| (job, self.reason()))
-    }
-
-    fn is_growing(&self) -> bool {
-        self.started.load(Ordering::Relaxed) < self.workers
-    }
-
-    /// Starts one more worker, if there is still need of it.
-    ///
-    /// # Errors
-    /// If there is none and none could be started. If there are some, they will get to it.
-    fn start_one(self: &Arc<Self>) -> io::Result<()> {
-        let mut threads = self.threads.lock().unwrap();
-        let number = self.started.load(Ordering::Relaxed);
-        // Asked under the lock: after `close`, `join` finds every thread in the list.
-        let needed = self.under_way.load(Ordering::Relaxed) > number && number < self.workers;
-        if !needed || self.backlog.is_closed() {
-            return Ok(());
-        }
-        let mut thread = thread::Builder::new().name(format!("{}_{number}", self.name));
-        if let Some(bytes) = self.stack_size {
-            thread = thread.stack_size(bytes);
-        }
-        let shared = self.clone();
-        match thread.spawn(move || shared.work(number)) {
-            Ok(thread) => threads.push(thread),
-            Err(cause) if number == 0 => return Err(cause),
-            Err(_) => return Ok(()),
-        }
-        self.started.store(number + 1, Ordering::Relaxed);
-        Ok(())
-    }
-
-    /// The life of worker `number`.
-    fn work(self: &Arc<Self>, number: usize) {
-        // Before any foreign code: an initializer that shuts the pool down must not join its own
-        // thread.
-        let shared = self.clone();
-        let prepare = move || {
-            NUMBER.set(number);
-            shared.initialize().is_ok()
-        };
-        self.id.enter_with(Arc::new(prepare));
-        NUMBER.set(number);
-        if let Err(cause) = self.initialize() {
-            let broken = Error::Broken { cause: cause.into() };
-            report("a worker's initializer", Err(broken.clone()));
-            return self.end(broken.clone(), &broken);
-        }
-        for job in iter::from_fn(|| self.backlog.next(number)) {
-            // (2), (3) I2: the worker is free when no foreign code of its task is left, and before
-            // anybody hears of the task's end. Said later, the next `spawn` of a thread that heard
-            // of it would find this worker busy and start another; said earlier, a callback that
-            // blocks would keep the next task from getting a thread.
-            job.run(&|| {
-                if self.is_growing() {
-                    self.under_way.fetch_sub(1, Ordering::Relaxed);
-                }
-            });
-        }
-    }
-
-    fn initialize(&self) -> Result<(), String> {
-        let Some(initializer) = &self.initializer else { return Ok(()) };
-        catch(initializer).unwrap_or_else(|panic| Err(panic.to_string()))
-    }
-
-    /// Accepts no more work because of `why`. A broken pool stays broken by what broke it first
-    /// (I7).
-    fn close(&self, why: Error) {
-        let mut closed = self.closed.lock().unwrap();
-        match &*closed {
-            Some(Error::Broken { .. }) => {}
-            Some(_) if why == Error::ShutDown => {}
-            _ => *closed = Some(why),
-        }
-        drop(closed);
-        self.backlog.close(); // after the reason is there: it is asked for by a refused `spawn`
-    }
-
-    fn reason(&self) -> Error {
-        self.closed.lock().unwrap().clone().unwrap_or(Error::ShutDown)
-    }
-
-    /// Closes the pool because of `why`, and ends every queued job with `error`.
-    fn end(&self, why: Error, error: &Error) {
-        // First closed, then drained: a job that came between the two would belong to nobody (I1).
-        // And a thread that sees a future fail finds the pool closed.
-        self.close(why);
-        for job in self.backlog.drain() {
-            job.fail(error.clone());
-        }
-    }
-
-    fn join(&self) {
-        if self.id.is_here() {
-            return; // this worker would wait for its own end, and others may wait for its task
-        }
-        let turn = self.joining.lock().unwrap(); // I6: a second caller waits as long as the first
-        loop {
-            let last = self.threads.lock().unwrap().pop();
-            match last {
-                Some(thread) => drop(thread.join()),
-                None => break,
-            }
-        }
-        drop(turn);
-    }
-}
-
 /// What a [`ThreadPool`] is made of. Made by [`ThreadPool::builder`].
 #[must_use]
 pub struct Builder {
@@ -476,19 +314,7 @@ impl Builder {
         let number = || POOLS.fetch_add(1, Ordering::Relaxed);
         let name = self.name.unwrap_or_else(|| format!("ThreadPool-{}", number()));
         assert!(!name.contains('\0'), "the name of a thread contains no zero byte: {name:?}");
-        let shared = Shared {
-            backlog: Backlog::new(self.workers),
-            id: PoolId::new(),
-            name,
-            workers: self.workers,
-            stack_size: self.stack_size,
-            initializer: self.initializer,
-            started: AtomicUsize::new(0),
-            under_way: AtomicUsize::new(0),
-            threads: Mutex::default(),
-            joining: Mutex::default(),
-            closed: Mutex::default(),
-        };
+        let shared = Shared::new(self.workers, name, self.stack_size, self.initializer);
         ThreadPool { shared: Arc::new(shared), detached: AtomicBool::new(false) }
     }
 }
@@ -503,9 +329,6 @@ impl fmt::Debug for ThreadPool {
 
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder")
-            .field("workers", &self.workers)
-            .field("name", &self.name)
-            .finish_non_exhaustive()
+        write!(f, "Builder {{ workers: {}, name: {:?}, .. }}", self.workers, self.name)
     }
 }
