@@ -5,11 +5,11 @@
 //!
 //! ```text
 //! in turn:          nothing within 50 ms, though 2 of 3 futures are done
-//! by callback:      1000 times the first of two; the other told 1000 readers, all gone
+//! by callback:      1000 readers came and left; the slow future still told all 1000
 //! as_completed:     b = 20, c = 30, a = 10
 //! first completed:  1 done, 3 not
-//! first exception:  3 done, 1 not
-//! with a limit:     three come out, then: 1 of 4 unfinished
+//! first exception:  3 done, the third has failed; 1 not
+//! limit of zero:    three come out, then: 1 of 4 unfinished
 //! taken back:       1 future, not cancelled
 //! `?` in the loop:  the promise was dropped without an outcome; 2 tasks will be done for nobody
 //! cancel_on_drop:   the promise was dropped without an outcome; 0 tasks will be done for nobody
@@ -94,7 +94,7 @@ fn tell() -> Result<String, std::fmt::Error> {
     let told = IN_VAIN.load(SeqCst);
     writeln!(
         story,
-        "by callback:      1000 times the first of two; the other told {told} readers, all gone"
+        "by callback:      1000 readers came and left; the slow future still told all {told}"
     )?;
 
     let mut slow = Some(slow);
@@ -119,14 +119,14 @@ fn tell() -> Result<String, std::fmt::Error> {
     promises.next().unwrap().complete(Err(Error::Abandoned)).unwrap();
     let failed = wait(futures, ReturnWhen::FirstException);
     let (done, not_done) = (failed.done.len(), failed.not_done.len());
-    writeln!(story, "first exception:  {done} done, {not_done} not")?;
+    writeln!(story, "first exception:  {done} done, the third has failed; {not_done} not")?;
 
     let futures = failed.done.into_iter().chain(failed.not_done);
     let mut news = as_completed(futures).within(Duration::ZERO);
     let came = news.by_ref().take(3).map(|future| future.unwrap().result()).count();
     assert_eq!(came, 3);
     let late = news.next().unwrap().unwrap_err();
-    writeln!(story, "with a limit:     three come out, then: {late}")?;
+    writeln!(story, "limit of zero:    three come out, then: {late}")?;
     let left = news.into_unfinished();
     assert!(!left[0].is_cancelled());
     writeln!(story, "taken back:       {} future, not cancelled", left.len())?;

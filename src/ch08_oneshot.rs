@@ -2,7 +2,7 @@
 //!
 //! | needs | nothing but std |
 //! | --- | --- |
-//! | reading time | 8 min, exercises not counted |
+//! | reading time | 9 min, exercises not counted |
 //! | run it | `cargo run --example ch08_oneshot` |
 //! | files | [example](../../../../examples/ch08_oneshot.rs), [test](../../../../tests/ch08_oneshot.rs), [the story](../../../../CHAPTERS.md) |
 //! | before, after | [07](../ch07_queue/index.html), [09](../ch09_outcome/index.html) |
@@ -48,14 +48,16 @@
 //! - I2. No reader waits in vain: once the sender is gone, by whatever way, `recv` returns.
 //! - I3. A value for which the receiver is already gone comes back out of `send`.
 //! - I4. The value is never dropped while the lock is held: its `Drop` may do what it likes.
-//! - Not promised: that a value sent with `Ok` is read. The receiver can still be dropped.
+//! - Not promised: that a value sent with `Ok` is read; the receiver can still be dropped. And an
+//!   end that is forgotten (`mem::forget`) is never dropped, so it never counts as gone.
 //!
 //! ## The trap
 //!
 //! *The writer writes at its end* forgets all its other ends. In the example a thread panics before
-//! it writes, and its reader would sleep until the program is killed. Every schedule ends so;
-//! `cargo run --example ch08_oneshot -- 0` replays the first one. A mark set by hand before each
-//! `return` misses the panics, and the next `?` that somebody adds. No exit avoids `Drop`.
+//! it writes, and its reader would sleep until the program is killed. Every schedule ends like
+//! that; `cargo run --example ch08_oneshot -- 0` replays the first one. To say "I am gone" by hand
+//! before each `return` misses the panics, and the next `?` that somebody adds. `Drop` sees all
+//! three.
 //!
 //! ## Elsewhere
 //!

@@ -2,7 +2,7 @@
 //!
 //! | needs | [07](super::ch07_queue), [10](super::ch10_future) |
 //! | --- | --- |
-//! | reading time | 15 min, exercises not counted |
+//! | reading time | 18 min, exercises not counted |
 //! | run it | `cargo run --example ch11_wait` |
 //! | files | [example](../../../../examples/ch11_wait.rs), [test](../../../../tests/ch11_wait.rs), [the story](../../../../CHAPTERS.md) |
 //! | before, after | [10](../ch10_future/index.html), [12](../ch12_workers/index.html) |
@@ -52,6 +52,7 @@
 //!   taken back, or cancelled with [`AsCompleted::cancel_on_drop`].
 //! - I6. One limit for the whole wait, counted from the call. What is done comes out even after it.
 //! - I7. A worker that waits without a limit does the unstarted work of its own pool meanwhile.
+//!   (Pools and their workers come in chapters 12 to 15; until then, `help` does nothing.)
 //! - Not promised: which of two tasks that end at the same moment comes first. And with I7, a
 //!   worker may begin a long task when a short one is about to end elsewhere; what a task waits for
 //!   must not be something that its waiter does after the wait.
@@ -65,8 +66,7 @@
 //! always: its reader wants all values or none.)
 //!
 //! The other trap: `wait` with `FirstCompleted` in a loop asks every future again in every round.
-//! For a hundred thousand futures that is five thousand million questions; `as_completed` asks
-//! once.
+//! With n futures that is about n²/2 questions; `as_completed` asks n.
 //!
 //! [`map`]: ../ch17_map/index.html
 //!
@@ -82,8 +82,8 @@
 //!
 //! 1. Predict: of three futures one is done, one was cancelled, one pends. What does `wait_timeout`
 //!    return for each `ReturnWhen`, with a limit of zero?
-//! 2. Break: in `as_completed`, before `watch`, skip the future if it `is_done`, and ignore what
-//!    `watch` says. Which tests hang, and why only sometimes?
+//! 2. Break: in `as_completed`, ask `is_done` first: if true, push the key to `done`; if not, call
+//!    `watch` and ignore its answer. Which tests hang, and why only sometimes?
 //! 3. Extend: write `first_ok`, which returns the first value that is no error, and cancels the
 //!    rest.
 

@@ -2,7 +2,7 @@
 //!
 //! | needs | [09](super::ch09_outcome), [10](super::ch10_future) |
 //! | --- | --- |
-//! | reading time | 12 min, exercises not counted |
+//! | reading time | 14 min, exercises not counted |
 //! | run it | `cargo run --example ch13_task` |
 //! | files | [example](../../../../examples/ch13_task.rs), [test](../../../../tests/ch13_task.rs), [the story](../../../../CHAPTERS.md) |
 //! | before, after | [12](../ch12_workers/index.html), [14](../ch14_backlog/index.html) |
@@ -20,8 +20,9 @@
 //! 2. The closure moves into the future's slot, and the queue holds another handle on that slot. So
 //!    a waiting worker sees whether the work has begun; if not, it takes the work and does it.
 //! 3. A thread from outside that waits must not do so: it would run work on a thread that the pool
-//!    has not counted, named or set up. So a task carries a [`PoolId`], and each worker knows its
-//!    own.
+//!    has not started. It has another name, and what a pool does once on each of its threads (open a
+//!    connection, say) has not been done there. So a task carries a [`PoolId`], and each worker
+//!    knows its own.
 //! 4. Waits inside waits are frames on one stack, and 3 000 of them are more than it holds. So the
 //!    129th goes on with a fresh stack, on a thread with the worker's name that the pool has
 //!    prepared in the same way. The worker sleeps meanwhile.
@@ -41,15 +42,15 @@
 //!
 //! ## Promises
 //!
-//! - I1. The work runs once, whoever comes first: the queue's worker or the one that waits. The
+//! - I1. The work runs once, on the first that comes: the queue's worker or the one that waits. The
 //!   other finds a job that does nothing.
 //! - I2. Nested waits of one pool end, on one worker, at any depth.
 //! - I3. Only workers of the task's own pool run its work: threads that have entered the pool, and
 //!   fresh stacks of theirs, which have the same name and have been prepared as they were.
 //! - I4. A panic of the work is its outcome. The worker goes on.
-//! - Not promised: an end, if two pools wait for each other in a ring. Help with a limit: a wait
-//!   with a limit does no work, which could take longer. Hold no lock over a wait: the task that
-//!   runs on top of it may want the same lock.
+//! - Not promised: that it ends, if two pools wait for each other in a ring; that a wait with a
+//!   limit helps: the work could take longer. Hold no lock over a wait: the task that runs on top of
+//!   it may want the same lock.
 //!
 //! ## The trap
 //!
@@ -143,11 +144,12 @@ impl<F: FnOnce() -> T + Send, T: Send> Job for Slot<'_, PoolId, F, T> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PoolId(u32);
 
-/// Prepares a thread for the tasks of a pool; false if it cannot.
+/// Prepares a thread for the tasks of a pool; false if it cannot. Chapter 15's pool lets its user
+/// say what that is; a pool with nothing to prepare calls [`PoolId::enter`].
 pub type Prepare = Arc<dyn Fn() -> bool + Send + Sync>;
 
 thread_local! {
-    /// The pool this thread works for, and how many tasks it is in the middle of.
+    /// The pool this thread works for, and how many tasks it runs inside waits of other tasks.
     static HERE: Cell<(PoolId, u32)> = const { Cell::new((PoolId(0), 0)) };
     /// How a fresh stack of this worker is prepared.
     static PREPARE: RefCell<Option<Prepare>> = const { RefCell::new(None) };
@@ -218,7 +220,9 @@ impl PoolId {
             ready
         };
         // This thread sleeps until the other has ended: no more tasks are under way at once than
-        // before.
+        // before. (That is why `run` is `Fn + Sync`: it may be called on another thread.) If the
+        // other panics all the same, `run` may have been called, and must not be called again:
+        // true.
         thread::scope(|scope| match thread::Builder::new().name(name).spawn_scoped(scope, life) {
             Ok(fresh) => fresh.join().unwrap_or(true),
             Err(_) => false,

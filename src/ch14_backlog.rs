@@ -2,7 +2,7 @@
 //!
 //! | needs | nothing but std |
 //! | --- | --- |
-//! | reading time | 20 min, exercises not counted |
+//! | reading time | 24 min, exercises not counted |
 //! | run it | `cargo run --example ch14_backlog` |
 //! | files | [example](../../../../examples/ch14_backlog.rs), [test](../../../../tests/ch14_backlog.rs), [the story](../../../../CHAPTERS.md) |
 //! | before, after | [13](../ch13_task/index.html), [15](../ch15_thread_pool/index.html) |
@@ -11,7 +11,7 @@
 //!
 //! A pool's queue is the one place that every thread of a program touches. Tasks of a microsecond
 //! spend more time there than they take to run. This chapter makes no new promise; it is about
-//! speed, and each step stands here because of a number.
+//! speed. The first steps have their numbers; the others are what the step before makes necessary.
 //!
 //! ## Steps
 //!
@@ -27,8 +27,9 @@
 //! 4. A private shelf is a trap: its owner may wait for a job that lies on it. So others may take
 //!    from a shelf, the older half at a time.
 //! 5. A task that spawns a task pays the shared lock once more. So a worker's own job goes on its
-//!    own shelf. And what it has done itself while it waited is forgotten there: the memory of
-//!    `fib(25)`, a task for each call, falls to three quarters.
+//!    own shelf. If it then waits for that job, it does the work itself (chapter 13), and the job on
+//!    the shelf has nothing left to do; the next push there drops it. `fib(25)`, a task for each
+//!    call, takes three quarters of the memory.
 //! 6. Then a worker whose jobs make jobs never looks into the inbox again. So a shelf is worked off
 //!    in rounds, and each round ends at the inbox.
 //!
@@ -81,8 +82,8 @@
 //!
 //! 1. Predict: one worker, four jobs in the inbox; the first pushes a job of its own, and then four
 //!    more come from outside. In which order does the worker take them?
-//! 2. Break: in `next`, let a round never end (`shelf.round > 0` becomes `true`). Which test goes
-//!    red?
+//! 2. Break: in `next`, let a round never end: remove the test of `shelf.round` and the line that
+//!    counts it down. Which test goes red?
 //! 3. Extend: write `steal_all(&backlog)`, which empties a backlog from outside into a `Vec` and
 //!    leaves it open. What is there already that does it?
 
@@ -203,7 +204,8 @@ impl<J> Backlog<J> {
         drop(shelf);
         drop(over); // (I6)
         // A worker counts as asleep before it looks at this shelf for the last time. So either that
-        // look finds the job, or this one finds the sleeper (I2).
+        // look finds the job, or this one finds the sleeper (I2). `Relaxed` is enough: if its look
+        // came first, the shelf's lock, which both have held, has made its count visible here.
         if self.asleep.load(Ordering::Relaxed) > 0 {
             self.wake_one(self.inbox());
         }

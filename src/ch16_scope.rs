@@ -2,7 +2,7 @@
 //!
 //! | needs | [09](super::ch09_outcome), [10](super::ch10_future), [13](super::ch13_task), [14](super::ch14_backlog) |
 //! | --- | --- |
-//! | reading time | 13 min, exercises not counted |
+//! | reading time | 14 min, exercises not counted |
 //! | run it | `cargo run --example ch16_scope` |
 //! | files | [example](../../../../examples/ch16_scope.rs), [test](../../../../tests/ch16_scope.rs), [the story](../../../../CHAPTERS.md) |
 //! | before, after | [15](../ch15_thread_pool/index.html), [17](../ch17_map/index.html) |
@@ -54,8 +54,9 @@
 //! - I3. A failure that nobody has read by the end of the scope panics there, after all tasks have
 //!   ended.
 //! - I4. A worker that waits for an unstarted task of its own scope runs it, as in a thread pool.
-//! - Not promised: an end, if a task waits for news that only comes after the scope. And a ring of
-//!   waits stays one: a pool's worker in a scope whose task waits for that pool's only worker.
+//! - Not promised: that it ends, if a task waits for news that only comes after the scope, or if
+//!   the waits form a ring: a pool's only worker opens a scope, whose task waits for a task of that
+//!   pool.
 //!
 //! ## The trap
 //!
@@ -110,7 +111,7 @@
 //!
 //! ## Elsewhere
 //!
-//! - std: `thread::scope`, a thread for each task; it is what keeps our promise underneath.
+//! - std: `thread::scope`, a thread for each task. This chapter is built on it: it does the wait.
 //! - rayon: `scope`, on the global pool, without results; tasks get the scope as an argument.
 //! - Python and Java need no such thing: their closures keep alive what they use.
 //!
@@ -197,7 +198,8 @@ struct Shared<'env> {
     backlog: Backlog<Arc<dyn Job + 'env>>,
     /// (I4) What makes a thread one of these workers.
     id: PoolId,
-    /// Tasks whose failure nobody had read when their worker left them: somebody still may.
+    /// Tasks whose failure nobody had read when their worker was done with them. Their futures may
+    /// still be read before the scope ends, so the question is asked once more at the end (I3).
     unread: Mutex<Vec<Arc<dyn Job + 'env>>>,
 }
 
@@ -236,13 +238,14 @@ impl<'env> Scope<'env> {
 }
 
 impl Shared<'_> {
-    /// The life of a worker: until it finds nothing, and nobody else is in the middle of a task (I1).
+    /// The life of a worker: until it finds nothing, and nobody else is in the middle of a task
+    /// (I1).
     fn work(&self, number: usize) {
         self.id.enter();
         while let Some(job) = self.backlog.next(number) {
             job.run(&|| ());
-            // One that has not ended counts too: a worker that waited for it may be in the middle
-            // of it.
+            // Also kept if it has not ended: `run` does nothing if another worker, which waited for
+            // this task, is in the middle of it. How it ended is asked when all is over.
             if !job.is_accounted_for() {
                 self.unread.lock().unwrap().push(job);
             }

@@ -2,7 +2,7 @@
 //!
 //! | needs | [09](super::ch09_outcome), [10](super::ch10_future) |
 //! | --- | --- |
-//! | reading time | 14 min, exercises not counted |
+//! | reading time | 17 min, exercises not counted |
 //! | run it | `cargo run --example ch17_map` |
 //! | files | [example](../../../../examples/ch17_map.rs), [test](../../../../tests/ch17_map.rs), [the story](../../../../CHAPTERS.md) |
 //! | before, after | [16](../ch16_scope/index.html), [18](../ch18_child/index.html) |
@@ -51,7 +51,7 @@
 //! - I3. `map` has submitted everything when it returns; nobody has to iterate.
 //! - I4. With a window, never more than `window` are submitted and not yielded, and no input is
 //!   pulled before its turn. Once the pool refuses work ([`Error::ShutDown`], [`Error::Broken`]),
-//!   what is under way still comes out, then at most `window` refusals, then the end.
+//!   no more is submitted: what is under way comes out, the refusals too, and then the map ends.
 //! - I5. One deadline for the whole iteration. What is done by then comes out, however late it is
 //!   asked for; the first that is not ends it with [`Error::TooLate`] and cancels the rest.
 //! - I6. Dropped or closed, advanced or not, a map cancels what has not started.
@@ -121,7 +121,8 @@ pub fn map<'env, A, T>(
     Map::over(inputs.into_iter().map(submit), usize::MAX)
 }
 
-/// The outcomes of futures that are there already, in their order.
+/// The outcomes of futures that are there already, in their order: [`map`] after its submitting.
+/// [`map_chunked`] keeps its chunks in one.
 pub fn in_order<T>(futures: Vec<Future<'_, T>>) -> Map<'_, T> {
     Map::over(futures.into_iter(), usize::MAX)
 }

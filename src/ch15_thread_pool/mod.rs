@@ -2,7 +2,7 @@
 //!
 //! | needs | [09](super::ch09_outcome), [10](super::ch10_future), [13](super::ch13_task), [14](super::ch14_backlog) |
 //! | --- | --- |
-//! | reading time | 25 min, exercises not counted |
+//! | reading time | 28 min, exercises not counted |
 //! | run it | `cargo run --example ch15_thread_pool` |
 //! | files | [example](../../../../examples/ch15_thread_pool.rs), [test](../../../../tests/ch15_thread_pool.rs), [the story](../../../../CHAPTERS.md) |
 //! | before, after | [14](../ch14_backlog/index.html), [16](../ch16_scope/index.html) |
@@ -12,7 +12,8 @@
 //! The twenty lines of chapter 13 start all their threads at once, needed or not, and know one end:
 //! run everything, then stop. A program that was told to stop wants to cancel what is queued. One
 //! that panics must not run a thousand more tasks first. And a thread that cannot be started, or an
-//! initializer that fails, must not leave a future that nobody completes.
+//! initializer (what the user wants done first on each thread) that fails, must not leave a future
+//! that nobody completes.
 //!
 //! ## Steps
 //!
@@ -20,7 +21,7 @@
 //! 2. A thread is started when there are more tasks under way than threads. Fails if a worker
 //!    counts as free too early: a callback of its task blocks, and the next task gets no thread.
 //! 3. So a worker says itself that it is free: when no foreign code of its task can run any more,
-//!    and before anybody can see the outcome.
+//!    and before anybody can see the outcome. That moment is `last` of chapter 10.
 //! 4. Several ends, and several at once: a reason that stays, a backlog that accepts nothing more,
 //!    then what is in it, then the threads. In this order (I1).
 //!
