@@ -35,7 +35,7 @@ pub(super) fn run_callbacks(callbacks: impl FnOnce()) {
     if outermost {
         run_put_off();
         IN_CALLBACKS.set(false);
-        LATER.with(|later| later.take()); // the room of a long chain is given back
+        LATER.with(|later| later.take()); // the memory of a long chain is given back
     }
 }
 

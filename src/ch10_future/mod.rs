@@ -2,7 +2,7 @@
 //!
 //! | needs | [09](super::ch09_outcome) |
 //! | --- | --- |
-//! | reading time | 32 min, exercises not counted |
+//! | reading time | 38 min, exercises not counted |
 //! | run it | `cargo run --example ch10_future` |
 //! | files | [example](../../../../examples/ch10_future.rs), [test](../../../../tests/ch10_future.rs), [the story](../../../../CHAPTERS.md) |
 //! | before, after | [09](../ch09_outcome/index.html), [11](../ch11_wait/index.html) |
@@ -47,9 +47,10 @@
 //!                                                 * true if it is cancelled
 //! ```
 //!
-//! `state` has the stages and what stands around them, `slot` the arrows, `later` makes chains a
-//! loop; this file has the two ends, [`Promise`] and [`Future`]. In the code the last three boxes
-//! are one stage, `Ended`: the outcome is lent to callbacks, here, or with the reader.
+//! `start` is a promise's name for `claim`. `state` has the stages and what stands around them,
+//! `slot` the arrows, `later` makes chains a loop; this file has the two ends, [`Promise`] and
+//! [`Future`]. In the code the last three boxes are one stage, `Ended`: the outcome is lent to
+//! callbacks, here, or with the reader.
 //!
 //! ## Promises
 //!
@@ -64,7 +65,7 @@
 //! - I6. A chain of promises, each completed or dropped by a callback of the one before, takes no
 //!   more stack when it is longer.
 //! - I7. The end of a task is told (`last`) when no foreign code of it is left to run, and before
-//!   anybody can see the outcome.
+//!   anybody can see the outcome. (A pool listens: chapter 15.)
 //! - Not promised: which thread runs a callback (it is the one that completes or cancels, or the
 //!   one that adds it too late); that `cancel` stops work which has begun; a flat stack for a chain
 //!   of futures that callbacks cancel. A callback that waits for its own future hangs. To drop a

@@ -49,7 +49,8 @@ impl<'env, S: Source<W, T>, W: Send, T: Send> Slot<'env, S, W, T> {
         self.lock().take_work(Stage::Running) // (1)
     }
 
-    /// `Running` → `Pending`: the claimer has not begun after all, and never will.
+    /// `Running` → `Pending`: the claimer has not begun after all, and never will. (A pool of
+    /// processes does this with a call that was never sent: chapter 25.)
     pub fn hand_back(&self, work: W) {
         let mut state = self.lock();
         if let Stage::Running = state.stage {
@@ -175,13 +176,15 @@ impl<'env, S: Source<W, T>, W: Send, T: Send> Slot<'env, S, W, T> {
         self.lock().listeners.is_some()
     }
 
-    /// True once the task has ended and no failure of it is left unread.
+    /// True once the task has ended and no failure of it is left unread: what a scope asks at its
+    /// end (chapter 16).
     pub fn is_accounted_for(&self) -> bool {
         let state = self.lock();
         state.is_done && (state.seen || !state.error.as_deref().is_some_and(Error::is_failure))
     }
 
-    /// True if the work is surely gone: begun, done or cancelled. Never blocks.
+    /// True if the work is surely gone: begun, done or cancelled. Then a queue may forget the task
+    /// (chapter 15). Never blocks.
     pub fn is_stale(&self) -> bool {
         self.state.try_lock().is_ok_and(|state| !matches!(state.stage, Stage::Pending(_)))
     }
@@ -223,8 +226,8 @@ impl<'env, S: Source<W, T>, W: Send, T: Send> Reading<'env, T> for Slot<'env, S,
     fn add_callback(&self, callback: Callback<'env, T>) {
         let mut state = self.lock();
         state.listeners.get_or_insert_default().0.push(callback);
-        // The end once more, for the callback that came late. Nobody can take the outcome
-        // meanwhile: that needs the future as a whole, and this call borrows it.
+        // The end once more, for the callback that came late. The task stays done all the while, and
+        // nobody can take the outcome: that needs the future as a whole, and this call borrows it.
         let Some(outcome) = state.take_outcome() else { return };
         self.finish(state, outcome, &|| ());
     }

@@ -10,7 +10,7 @@ use std::time::Instant;
 /// What stands behind a future: how its outcome comes about. By default somebody else sees to that.
 pub trait Source<W, T>: Send + Sync {
     /// Calls `run` if the work may be done on this thread, which is about to wait for it; true if
-    /// it has.
+    /// it has. (Chapter 13 does; sometimes on another thread, for which this one waits.)
     fn help(&self, _run: &(dyn Fn() + Sync)) -> bool {
         false
     }
@@ -29,8 +29,8 @@ pub trait Source<W, T>: Send + Sync {
 
 /// One thread that waits for many futures at once.
 pub trait Watcher: Send + Sync {
-    /// The task watched under `key` is done. Must not block: the thread that calls it counts as
-    /// free.
+    /// The task watched under `key` is done. Must not block: a pool counts the thread that calls it
+    /// as free by then (I7).
     fn done(&self, key: usize);
 }
 
@@ -98,7 +98,8 @@ impl<'env, W, T> State<'env, W, T> {
     }
 }
 
-/// What one look says: the stage, and how it ends.
+/// What one look says, without the values: the stage, whether everybody may know of the end, and
+/// which end it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
     Pending,
