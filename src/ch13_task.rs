@@ -20,8 +20,8 @@
 //! 2. The closure moves into the future's slot, and the queue holds another handle on that slot. So
 //!    a waiting worker sees whether the work has begun; if not, it takes the work and does it.
 //! 3. A thread from outside that waits must not do so: it would run work on a thread that the pool
-//!    has not started. It has another name, and what a pool does once on each of its threads (open a
-//!    connection, say) has not been done there. So a task carries a [`PoolId`], and each worker
+//!    has not started. It has another name, and what a pool does once on each of its threads (open
+//!    a connection, say) has not been done there. So a task carries a [`PoolId`], and each worker
 //!    knows its own.
 //! 4. Waits inside waits are frames on one stack, and 3 000 of them are more than it holds. So the
 //!    129th goes on with a fresh stack, on a thread with the worker's name that the pool has
@@ -49,8 +49,8 @@
 //!   fresh stacks of theirs, which have the same name and have been prepared as they were.
 //! - I4. A panic of the work is its outcome. The worker goes on.
 //! - Not promised: that it ends, if two pools wait for each other in a ring; that a wait with a
-//!   limit helps: the work could take longer. Hold no lock over a wait: the task that runs on top of
-//!   it may want the same lock.
+//!   limit helps: the work could take longer. Hold no lock over a wait: the task that runs on top
+//!   of it may want the same lock.
 //!
 //! ## The trap
 //!
@@ -106,8 +106,8 @@ where
 
 /// A task as a queue sees it: something to run, whatever it returns.
 pub trait Job: Send + Sync {
-    /// Runs the work here, unless somebody has claimed or cancelled it before. `last` is called
-    /// once in every case: see [`Slot::complete`].
+    /// Runs the work here, unless somebody has claimed or cancelled it before (I1). `last` is
+    /// called once in every case: see [`Slot::complete`].
     fn run(&self, last: &dyn Fn());
 
     /// Drops the work unrun and ends the task with `error`, unless somebody has claimed or
@@ -195,7 +195,7 @@ impl PoolId {
         HERE.get().0 == self
     }
 
-    /// Calls `run` one task deeper.
+    /// Calls `run` one task deeper (I2).
     fn deeper(self, run: &(dyn Fn() + Sync)) {
         let (_, depth) = HERE.get();
         if depth >= PoolId::DEEPEST && self.on_a_fresh_stack(run) {

@@ -27,8 +27,8 @@
 //! 4. A private shelf is a trap: its owner may wait for a job that lies on it. So others may take
 //!    from a shelf, the older half at a time.
 //! 5. A task that spawns a task pays the shared lock once more. So a worker's own job goes on its
-//!    own shelf. If it then waits for that job, it does the work itself (chapter 13), and the job on
-//!    the shelf has nothing left to do; the next push there drops it. `fib(25)`, a task for each
+//!    own shelf. If it then waits for that job, it does the work itself (chapter 13), and the job
+//!    on the shelf has nothing left to do; the next push there drops it. `fib(25)`, a task for each
 //!    call, takes three quarters of the memory.
 //! 6. Then a worker whose jobs make jobs never looks into the inbox again. So a shelf is worked off
 //!    in rounds, and each round ends at the inbox.

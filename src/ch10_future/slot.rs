@@ -226,8 +226,9 @@ impl<'env, S: Source<W, T>, W: Send, T: Send> Reading<'env, T> for Slot<'env, S,
     fn add_callback(&self, callback: Callback<'env, T>) {
         let mut state = self.lock();
         state.listeners.get_or_insert_default().0.push(callback);
-        // The end once more, for the callback that came late. The task stays done all the while, and
-        // nobody can take the outcome: that needs the future as a whole, and this call borrows it.
+        // The end once more, for the callback that came late. The task stays done all the while,
+        // and nobody can take the outcome: that needs the future as a whole, and this call borrows
+        // it.
         let Some(outcome) = state.take_outcome() else { return };
         self.finish(state, outcome, &|| ());
     }

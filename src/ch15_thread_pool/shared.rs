@@ -119,7 +119,7 @@ impl Shared {
         Ok(())
     }
 
-    /// The life of worker `number`.
+    /// The life of worker `number`. It outlives what it runs: no panic leaves `run` (I3).
     fn work(self: &Arc<Self>, number: usize) {
         // Before any foreign code: an initializer that shuts the pool down must not join its own
         // thread.
