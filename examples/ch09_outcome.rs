@@ -74,5 +74,5 @@ fn tell() -> Result<String, std::fmt::Error> {
 fn main() {
     std::panic::set_hook(Box::new(|_| ())); // the panics are meant; their messages are noise here
     let story = tell().expect("a String takes any text");
-    let _ = io::stdout().write_all(story.as_bytes()); // a closed pipe is a reader who has left
+    let _ = io::stdout().write_all(story.as_bytes()); // a closed pipe is a reader that has left
 }

@@ -145,5 +145,5 @@ fn tell() -> Result<String, std::fmt::Error> {
 
 fn main() {
     let story = tell().expect("a String takes any text");
-    let _ = io::stdout().write_all(story.as_bytes()); // a closed pipe is a reader who has left
+    let _ = io::stdout().write_all(story.as_bytes()); // a closed pipe is a reader that has left
 }

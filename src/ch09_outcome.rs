@@ -159,7 +159,7 @@ pub struct Overrun {
 }
 
 impl Error {
-    /// True for every error but [`Error::Cancelled`] (I2): nobody asked for it, so it must not get
+    /// True for each error but [`Error::Cancelled`] (I2): nobody asked for it, so it must not get
     /// lost unread.
     pub fn is_failure(&self) -> bool {
         !matches!(self, Error::Cancelled)

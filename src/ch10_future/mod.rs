@@ -112,7 +112,7 @@ use std::time::{Duration, Instant};
 
 /// The reading end of one task: its outcome, once.
 ///
-/// It has one owner, who moves the outcome out; share it as `Arc<Future>` to let many wait for the
+/// Its one owner moves the outcome out. Share it as `Arc<Future>` to let many wait for the
 /// end. `'env` is what the pending work and the callbacks may borrow.
 ///
 /// # Examples
