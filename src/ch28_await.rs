@@ -55,8 +55,8 @@
 //!
 //! To ask first and to leave the waker after that. The future is asked, says no, and is completed
 //! before the waker is there: nobody is called, and the task sleeps on. It is the lost wake-up of
-//! chapter 01 in other clothes, and the cure is the same: leave the waker, then look. The explorer of
-//! chapter 31 finds it in 1 of 23 schedules, `01`.
+//! chapter 01 in other clothes, and the cure is the same: leave the waker, then look. The explorer
+//! of chapter 31 finds it in 1 of 23 schedules, `01`.
 //!
 //! ## Elsewhere
 //!

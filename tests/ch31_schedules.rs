@@ -7,7 +7,7 @@ mod support;
 use concurrent_explained::ch31_schedules::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use concurrent_explained::ch31_schedules::sync::mpsc::{RecvTimeoutError, channel};
 use concurrent_explained::ch31_schedules::sync::{Arc, Barrier, Condvar, Mutex};
-use concurrent_explained::ch31_schedules::thread as virtual_thread;
+use concurrent_explained::ch31_schedules::thread::sleep as virtual_sleep;
 use concurrent_explained::ch31_schedules::time::{Duration, Instant};
 use concurrent_explained::ch31_schedules::{End, Limits, Report, explore, replay, thread, watch};
 use std::collections::BTreeSet;
@@ -387,7 +387,7 @@ fn a_limit_that_runs_out_is_a_choice_and_time_passes_by_itself_if_nobody_can_go_
     assert_eq!(returned(&report, "true"), 0, "{report}");
     all(Limits::all(), || {
         let start = Instant::now();
-        virtual_thread::sleep(Duration::from_secs(3_600)); // takes no time
+        virtual_sleep(Duration::from_secs(3_600)); // takes no time
         assert_eq!(start.elapsed(), Duration::from_secs(3_600));
         assert_eq!(start.checked_add(Duration::MAX), None);
     });

@@ -68,7 +68,7 @@ fn unescape<'t>(rest: &'t str, text: &mut String) -> Option<&'t str> {
     let second = rest.get(5..11).and_then(|next| unit(next.strip_prefix("\\u")?));
     let char = char::decode_utf16(once(first).chain(second)).next()?.ok()?;
     text.push(char);
-    // How many units it took says how much is read: `uXXXX`, or `uXXXX\uXXXX`.
+    // How many units it took says how much is read: `uhhhh`, or `uhhhh\uhhhh`.
     let length = if char.len_utf16() == 1 { 5 } else { 11 };
     Some(&rest[length..])
 }

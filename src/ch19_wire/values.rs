@@ -151,7 +151,8 @@ table! {
                 entries(input, skip).map(|()| Ignored)
             }
             Some(b'"') => input.string().map(|_| Ignored),
-            // A number, `true`, `null`; or a word that is none of them, which is more than JSON has.
+            // A number, `true`, `null`; or a word that is none of them, which is more than JSON
+            // has.
             _ => input.word("a value", |word| (!word.is_empty()).then_some(Ignored)),
         };
 }
@@ -169,8 +170,8 @@ fn show(out: &mut String, value: impl Display) {
 /// It looks at the digits before the point, and that none is missing behind it; what follows an `e`
 /// is as strict in Rust as in JSON.
 fn is_number(word: &str) -> bool {
-    // A zero stands alone before the point, or `010` would be ten here and eight elsewhere. `inf` and
-    // `nan`, which `parse` takes for floats, do not start with a digit.
+    // A zero stands alone before the point, or `010` would be ten here and eight elsewhere. `inf`
+    // and `nan`, which `parse` takes for floats, do not start with a digit.
     let whole = word.strip_prefix('-').unwrap_or(word).as_bytes();
     matches!(whole, [b'0'] | [b'0', b'.' | b'e' | b'E', ..] | [b'1'..=b'9', ..])
         && whole.windows(2).all(|pair| pair[0] != b'.' || pair[1].is_ascii_digit())

@@ -90,8 +90,8 @@ impl<W: Write> Link<W> {
         }
         self.inbox.lock().unwrap().has_ended = true;
         self.news.notify_one();
-        // (5) A write is the only way to learn that nobody reads (I4). Without this loop a task that
-        // never ends would outlive a parent that was killed.
+        // (5) A write is the only way to learn that nobody reads (I4). Without this loop a task
+        // that never ends would outlive a parent that was killed.
         while worked.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
             let _ = self.say("", "");
         }

@@ -10,12 +10,12 @@ fn main() {
     let (never, c) = promise::<i32>();
     assert!(c.cancel());
     drop(never);
-    std::thread::spawn(move || {
-        fast.complete(Ok(1)).unwrap();
-        slow.complete(Ok(2)).unwrap();
-    });
-    let outcomes: Vec<_> = as_completed([a, b, c]).map(|future| future.result()).collect();
-    assert_eq!(outcomes, [Err(Error::Cancelled), Ok(1), Ok(2)]);
+    let mut done = as_completed([a, b, c]);
+    assert_eq!(done.next().unwrap().result(), Err(Error::Cancelled));
+    fast.complete(Ok(1)).unwrap();
+    assert_eq!(done.next().unwrap().result(), Ok(1));
+    std::thread::spawn(move || slow.complete(Ok(2)));
+    assert_eq!(done.next().unwrap().result(), Ok(2));
     let (promise, d) = promise();
     promise.complete(Ok(3)).unwrap();
     assert_eq!(wait([d], ReturnWhen::AllCompleted).done.len(), 1);
