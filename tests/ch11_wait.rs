@@ -1,6 +1,8 @@
 //! Chapter 11: each cell of the table, each invariant, CPython's `wait` and `as_completed` cases,
 //! the windows between threads, and the solutions to `Try`.
 
+#[path = "support/alone.rs"]
+mod alone;
 mod support;
 
 #[path = "../examples/ch11_wait.rs"]

@@ -1,7 +1,7 @@
 //! What a wait leaves behind in the futures, which is nothing (I4), and what it costs (I3).
 
 use crate::*;
-use crate::{example, support};
+use crate::{alone, example, support};
 
 #[test]
 fn i4_an_end_that_comes_after_everybody_left_finds_nobody() {
@@ -136,5 +136,37 @@ fn i5_the_first_failure_of_many_tasks_ends_the_work() {
         gate.open();
         drop(pool);
         assert!(ran.load(SeqCst) <= 2, "{} of 400 tasks ran", ran.load(SeqCst));
+    });
+}
+
+/// What this process has in memory, in KiB.
+#[cfg(target_os = "linux")]
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// The queue of a reader that has left, with its eight thousand keys, is 64 KiB. A future that goes
+/// on would keep one of them.
+#[cfg(target_os = "linux")]
+#[test]
+fn i4_futures_that_go_on_keep_no_queue_of_a_reader_that_has_left() {
+    let name =
+        "ch11_wait::left_behind::i4_futures_that_go_on_keep_no_queue_of_a_reader_that_has_left";
+    alone::alone(name, || {
+        let round = || {
+            let (going_on, slow) = promise();
+            let (promises, mut futures) = pairs(8_000);
+            futures.push(slow);
+            let news = as_completed(futures);
+            promises.into_iter().for_each(|promise| promise.complete(Ok(1)).unwrap());
+            (going_on, news.into_unfinished().pop())
+        };
+        let mut left: Vec<_> = (0..20).map(|_| round()).collect();
+        let before = resident();
+        left.extend((0..60).map(|_| round()));
+        let grown = resident().saturating_sub(before);
+        assert!(grown < 2_000, "{grown} KiB more after 60 readers");
     });
 }
