@@ -89,7 +89,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::io::{self, BufReader, ErrorKind, Read, Write};
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long a process may take to be gone when its output has ended, and its last words after that.
@@ -151,16 +151,12 @@ impl Start {
         let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (Some(stdin), Some(stdout), Some(stderr)) = pipes else { unreachable!("all piped") };
         let (said, pid) = (Arc::new(Mutex::new(Said::default())), child.id());
-        let killer =
-            Killer { pid, child: Arc::new(Mutex::new(child)), said, errors: Arc::default() };
+        let killer = Killer { pid, child: Arc::new(Mutex::new(child)), said };
         let said = killer.said.clone();
         let echo = thread::Builder::new().name("stderr".into());
-        match echo.spawn(move || pass_on(stderr, errors, &said)) {
-            Ok(thread) => *killer.errors.lock().unwrap() = Some(thread),
-            Err(error) => {
-                killer.reap(Duration::ZERO); // (I5)
-                return Err(fails(error));
-            }
+        if let Err(error) = echo.spawn(move || pass_on(stderr, errors, &said)) {
+            killer.reap(Duration::ZERO); // (I5)
+            return Err(fails(error));
         }
         let input = BufReader::with_capacity(64 << 10, pipe(stdout));
         let mut lines = Lines::from_worker(input, self.seal.as_deref());
@@ -236,7 +232,7 @@ impl Process {
                 scope.spawn(write); // (I3) it may write while it reads, and this thread reads
             }
             loop {
-                match replies.next().map_err(Some)?.ok_or(None)? {
+                match replies.read().map_err(Some)?.ok_or(None)? {
                     Message::Reply { id, outcome } if id == due => {
                         return Ok(read_result(task, outcome));
                     }
@@ -286,7 +282,7 @@ impl<R: Read> Replies<R> {
     ///
     /// # Errors
     /// What is wrong with the worker: it does not keep to the protocol, and must be ended.
-    pub fn next(&mut self) -> Result<Option<Message<'_>>, String> {
+    pub fn read(&mut self) -> Result<Option<Message<'_>>, String> {
         let incoming =
             self.lines.read().map_err(|why| format!("its output cannot be read: {why}"))?;
         let message = match incoming {
@@ -330,7 +326,7 @@ impl<R: Read> Replies<R> {
     /// What is wrong with it; `None` if it has ended.
     pub fn ready(&mut self) -> Result<usize, Option<String>> {
         loop {
-            match self.next().map_err(Some)?.ok_or(None)? {
+            match self.read().map_err(Some)?.ok_or(None)? {
                 Message::Ready { about, .. } => {
                     let told = if about.is_empty() { Ok(Ahead(1)) } else { from_line(about) };
                     let Ahead(requests) = told.map_err(|why| Some(format!("ready: {why}")))?;
@@ -365,8 +361,6 @@ pub struct Killer {
     /// Locked for moments only: nobody waits with it.
     child: Arc<Mutex<Child>>,
     said: Arc<Mutex<Said>>,
-    /// The thread at standard error, until it is joined.
-    errors: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
 impl Killer {
@@ -403,11 +397,8 @@ impl Killer {
             let _ = self.child.lock().unwrap().wait(); // it runs no more: this is a moment
             None
         });
-        let errors = self.errors.lock().unwrap().take();
-        let done = || errors.as_ref().is_none_or(JoinHandle::is_finished).then_some(());
-        if within(LAST_MOMENT, done).is_some() {
-            errors.map(JoinHandle::join);
-        }
+        within(LAST_MOMENT, || self.said.lock().unwrap().is_over.then_some(()));
+        self.said.lock().unwrap().is_over = true; // nobody waits for them twice
         status
     }
 
@@ -471,6 +462,8 @@ struct Said {
     length: u64,
     /// The last of it.
     last: Vec<u8>,
+    /// Standard error has ended, or nobody waits for that any more.
+    is_over: bool,
 }
 
 impl Said {
@@ -498,9 +491,10 @@ fn pass_on(mut stderr: ChildStderr, mut out: File, said: &Mutex<Said>) {
                 let _ = out.write_all(&buffer[..length]);
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Ok(0) | Err(_) => return,
+            Ok(0) | Err(_) => break,
         }
     }
+    said.lock().unwrap().is_over = true;
 }
 
 /// How many requests a worker reads ahead: all that is read of its `ready`.

@@ -64,7 +64,7 @@ const CHAPTERS: &[&str] = &[
 const NOT_BUILT_YET: &[&str] = &[];
 
 /// The chapters whose text still has the form of the first edition.
-const NOT_REWRITTEN_YET: &[&str] = &["ch25_process_pool"];
+const NOT_REWRITTEN_YET: &[&str] = &[];
 
 /// The two commands that the README asks a stranger to type.
 const COMMANDS: [&str; 2] = ["cargo run --release --example ch27_square_sum -- 1000", "cargo test"];

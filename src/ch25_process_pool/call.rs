@@ -9,21 +9,28 @@ use super::super::ch21_protocol::{ErrKind, Request};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-/// A call of any result type, as the pool sees it.
-pub(super) trait Call: Send + Sync {
+/// A call, as the pool sees it.
+pub(super) struct Call {
     /// Its place in the order of submission.
-    fn id(&self) -> u64;
+    pub(super) id: u64,
     /// How long it may run.
-    fn limit(&self) -> Option<Duration>;
+    pub(super) limit: Option<Duration>,
     /// How long its request is, in bytes.
-    fn size(&self) -> usize;
+    pub(super) size: usize,
+    /// Where its outcome goes.
+    pub(super) slot: Arc<dyn AnySlot>,
+}
+
+/// The slot of a call, of any result type.
+pub(super) trait AnySlot: Send + Sync {
     /// Takes the request out: a worker is about to get it. `None` if it was cancelled.
     fn claim(&self) -> Option<Arc<String>>;
     /// Puts the request back: no worker has begun it.
     fn hand_back(&self, request: Arc<String>);
     /// Reads what the worker has answered. Foreign code may do so.
     fn read(&self, task: &str, answer: Result<&str, (ErrKind, String)>);
-    /// Ends a claimed call with what was read, or else with `error`. Its callbacks run here.
+    /// Ends the call with what was read, or else with `error`, unless it was cancelled. Its
+    /// callbacks run here.
     fn finish(&self, error: Option<Error>);
 }
 
@@ -44,8 +51,6 @@ pub(super) type Read<R> = fn(&str, Result<&str, (ErrKind, String)>) -> Result<R,
 struct Remote<R> {
     pool: Weak<dyn Pool>,
     id: u64,
-    limit: Option<Duration>,
-    size: usize,
     read: Read<R>,
     /// What was read, until the callbacks may see it.
     outcome: Mutex<Option<Result<R, Error>>>,
@@ -60,11 +65,10 @@ pub(super) fn call<R: Send + 'static>(
     limit: Option<Duration>,
     request: String,
     read: Read<R>,
-) -> (Arc<dyn Call>, Future<'static, R>) {
+) -> (Call, Future<'static, R>) {
     let (size, outcome) = (request.len(), Mutex::new(None));
-    let remote = Remote { pool, id, limit, size, read, outcome };
-    let call = Arc::new(Slot::new(remote, Arc::new(request)));
-    (call.clone(), Future::new(call))
+    let slot = Arc::new(Slot::new(Remote { pool, id, read, outcome }, Arc::new(request)));
+    (Call { id, limit, size, slot: slot.clone() }, Future::new(slot))
 }
 
 impl<R: Send> Source<Arc<String>, R> for Remote<R> {
@@ -83,19 +87,7 @@ impl<R: Send> Source<Arc<String>, R> for Remote<R> {
     }
 }
 
-impl<R: Send> Call for RemoteSlot<R> {
-    fn id(&self) -> u64 {
-        self.source.id
-    }
-
-    fn limit(&self) -> Option<Duration> {
-        self.source.limit
-    }
-
-    fn size(&self) -> usize {
-        self.source.size
-    }
-
+impl<R: Send> AnySlot for RemoteSlot<R> {
     fn claim(&self) -> Option<Arc<String>> {
         Slot::claim(self)
     }
@@ -110,6 +102,9 @@ impl<R: Send> Call for RemoteSlot<R> {
     }
 
     fn finish(&self, error: Option<Error>) {
+        if error.is_some() {
+            drop(Slot::claim(self)); // for one that no worker has been sent
+        }
         let read = self.source.outcome.lock().unwrap().take();
         let outcome = error.map(Err).or(read).unwrap_or(Err(Error::Abandoned));
         self.complete(outcome, &|| ());
@@ -118,7 +113,7 @@ impl<R: Send> Call for RemoteSlot<R> {
 
 /// A call that a worker has been sent.
 pub(super) struct Given {
-    pub(super) call: Arc<dyn Call>,
+    pub(super) call: Call,
     /// Kept until the answer, as it may have to be sent again.
     pub(super) request: Arc<String>,
     /// How much the worker had said before: its last words begin there.
@@ -132,8 +127,8 @@ impl Given {
     }
 
     /// It was not begun after all.
-    pub(super) fn hand_back(self) -> Arc<dyn Call> {
-        self.call.hand_back(self.request);
+    pub(super) fn hand_back(self) -> Call {
+        self.call.slot.hand_back(self.request);
         self.call
     }
 }

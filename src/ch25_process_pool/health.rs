@@ -47,12 +47,9 @@ impl Health {
         if number > self.counted_until {
             (self.deaths, self.counted_until) = (self.deaths + 1, youngest);
         }
-        let how = death.status.map_or(String::new(), |status| format!(" ({status})"));
-        let (deaths, seen, said) = (self.deaths, &death.cause, &death.stderr);
-        let cause = format!(
-            "{deaths} workers died one after the other; the last: {seen}{how}. It said:\n{said}"
-        );
-        (deaths >= most).then_some(cause)
+        let cause =
+            || format!("{} workers died one after the other; the last: {death}", self.deaths);
+        (self.deaths >= most).then(cause)
     }
 
     /// A worker has not got ready; `others` says that some have. Why the pool is to give up, if it

@@ -2,7 +2,7 @@
 //!
 //! | needs | [09](super::ch09_outcome), [10](super::ch10_future), [19](super::ch19_wire), [21](super::ch21_protocol), [22](super::ch22_worker), [23](super::ch23_process), [24](super::ch24_in_flight) |
 //! | --- | --- |
-//! | reading time | 110 min, exercises not counted |
+//! | reading time | 100 min, exercises not counted |
 //! | run it | `cargo run --example ch25_process_pool` |
 //! | files | [example](../../../../examples/ch25_process_pool.rs), [test](../../../../tests/ch25_process_pool.rs), [the story](../../../../CHAPTERS.md) |
 //! | before, after | [24](../ch24_in_flight/index.html), [26](../ch26_executor/index.html) |
@@ -21,13 +21,13 @@
 //!    has ended; time has passed. Each is one method of `State`, under one lock, that waits for
 //!    nothing.
 //! 2. After each, the same question: *what is to be done next?* `State::next_order` answers with
-//!    one order or none: start a process, write these lines, close that input, kill. It is pure,
+//!    one order or none: start a process, write these lines, close that input. It is pure,
 //!    so it needs no protocol of wake-ups between threads, and no thread that hands out work.
 //! 3. Whoever brings the news carries the orders out, outside of the lock, and asks until there is
 //!    none.
 //! 4. One thread for each process: it starts it, waits at its output, and sees to its end.
 //! 5. Some things happen when nothing happens: a limit passes. One clock for the pool looks at the
-//!    time, and sleeps while there is nothing to look at.
+//!    time, and ends when there is nothing to look at.
 //!
 //! ## Picture
 //!
@@ -37,11 +37,11 @@
 //!               ┌─────▼──────────────────────────┐          │ (3) tell
 //!               │ State: queue, workers, health  │          │
 //!               │   news in, next_order out      │◄─── thread of worker 1
-//!               └─────┬──────────────────────────┘       ▲ (2) stdout, to its end (4)
+//!               └─────┬──────────────────────────┘       ▲ (2) stdout, to (4)
 //!      whoever asked  │                     ▲ (5)        │
 //!      carries it out │                   clock      ┌───┴────┐
 //!                     └── (1) write ──── stdin ─────►│ worker │
-//!                         start, close, kill         └────────┘
+//!                         start, close               └────────┘
 //!
 //!   what happens to a worker  │ its first call    │ those behind it
 //!   ──────────────────────────┼───────────────────┼───────────────────────────
@@ -53,8 +53,8 @@
 //!
 //! The files, in reading order: `worker` is the record of one worker, `queue` the calls that wait,
 //! `health` when to give up, `state` all of these and the question; `shared` is the lock and the
-//! list of threads, `threads` their lives; `call` joins a call to its future, `settings` are
-//! numbers.
+//! list of threads, `reading` what a thread of a worker has in hand, `threads` their lives; `call`
+//! joins a call to its future, `calls` are what callers do, `settings` are numbers.
 //!
 //! ## Promises
 //!
@@ -117,21 +117,23 @@
 // Part of concurrent-explained, MIT OR Apache-2.0.
 
 mod call;
+mod calls;
 mod health;
 mod queue;
+mod reading;
 mod settings;
 mod shared;
 mod state;
 mod threads;
 mod worker;
 
-use super::ch09_outcome::{Error, catch};
-use super::ch10_future::{Future, promise};
-use super::ch19_wire::{Wire, to_line};
-use super::ch21_protocol::{EACH, ErrKind, Request, is_task_name};
-use super::ch22_worker::{NOT_SERVED, Tasks, is_unserved_worker};
+use super::ch09_outcome::Error;
+use super::ch10_future::Future;
+use super::ch19_wire::Wire;
+use super::ch21_protocol::EACH;
+use super::ch22_worker::Tasks;
 use super::ch23_process::read_result;
-use settings::Settings;
+use settings::{Settings, as_name};
 use shared::Shared;
 use std::ffi::OsString;
 use std::fmt;
@@ -140,12 +142,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
-
-/// Each is a process: no machine gets this far.
-const MOST_WORKERS: usize = 1 << 16;
-/// The longest id, the spaces around the task's name, and the newline: the rest of a request, in
-/// bytes.
-const AROUND: usize = 23;
 
 /// Processes that run named tasks: started on demand, reused, replaced when they die.
 ///
@@ -211,41 +207,25 @@ impl ProcessPool {
     /// In the future: [`Error::Panicked`], [`Error::Died`], [`Error::TimedOut`],
     /// [`Error::Refused`] for what cannot be called or read, [`Error::ShutDown`],
     /// [`Error::Broken`].
-    pub fn submit<F, A, R>(&self, function: F, argument: A) -> Future<'static, R>
-    where
-        F: Fn(A) -> R + Send + Sync + 'static,
-        A: Wire,
-        R: Wire + Send + 'static,
-    {
-        self.named(self.shared.settings.task_timeout, function, argument)
+    pub fn submit<A: Wire, R: Wire + Send + 'static>(
+        &self,
+        function: impl Fn(A) -> R + Send + Sync + 'static,
+        argument: A,
+    ) -> Future<'static, R> {
+        let name = self.shared.settings.name_of(&function);
+        calls::submit(&self.shared, None, name, argument, read_result)
     }
 
     /// Like [`ProcessPool::submit`]; a task that runs longer than `limit` is killed, whatever the
     /// pool's own limit is. [`Duration::MAX`] is no limit.
-    pub fn submit_timeout<F, A, R>(
+    pub fn submit_timeout<A: Wire, R: Wire + Send + 'static>(
         &self,
         limit: Duration,
-        function: F,
+        function: impl Fn(A) -> R + Send + Sync + 'static,
         argument: A,
-    ) -> Future<'static, R>
-    where
-        F: Fn(A) -> R + Send + Sync + 'static,
-        A: Wire,
-        R: Wire + Send + 'static,
-    {
-        self.named(Some(limit), function, argument)
-    }
-
-    fn named<F, A, R>(&self, limit: Option<Duration>, _: F, argument: A) -> Future<'static, R>
-    where
-        F: Fn(A) -> R + 'static,
-        A: Wire,
-        R: Wire + Send + 'static,
-    {
-        match self.name_of::<F>() {
-            Ok(name) => self.send(limit, name, argument, read_result),
-            Err(error) => failed(error),
-        }
+    ) -> Future<'static, R> {
+        let name = self.shared.settings.name_of(&function);
+        calls::submit(&self.shared, Some(limit), name, argument, read_result)
     }
 
     /// Calls `function` for each of `arguments` in one task: for work too small to be worth a task
@@ -256,30 +236,17 @@ impl ProcessPool {
     /// future; the name of the task in it ends with [`EACH`]. A worker in another language refuses
     /// what it does not know.
     #[doc(alias = "chunksize")]
-    pub fn submit_chunk<F, A, R>(
+    pub fn submit_chunk<A: Wire, R: Wire + Send + 'static>(
         &self,
-        _: F,
+        function: impl Fn(A) -> R + Send + Sync + 'static,
         arguments: Vec<A>,
-    ) -> Future<'static, Vec<Result<R, Error>>>
-    where
-        F: Fn(A) -> R + Send + Sync + 'static,
-        A: Wire,
-        R: Wire + Send + 'static,
-    {
-        let read = |task: &str, answer: Result<&str, (ErrKind, String)>| {
+    ) -> Future<'static, Vec<Result<R, Error>>> {
+        let name = self.shared.settings.name_of(&function).map(|name| format!("{name}{EACH}"));
+        calls::submit(&self.shared, None, name, arguments, |task, answer| {
             let items: Vec<Result<R, String>> = read_result(task, answer)?;
             let panicked = |message: String| Error::Panicked { message: message.into() };
             Ok(items.into_iter().map(|item| item.map_err(panicked)).collect())
-        };
-        match self.name_of::<F>() {
-            Ok(name) => self.send(
-                self.shared.settings.task_timeout,
-                &format!("{name}{EACH}"),
-                arguments,
-                read,
-            ),
-            Err(error) => failed(error),
-        }
+        })
     }
 
     /// Calls a task by its name: that of a worker in another language, perhaps. Types are not
@@ -289,7 +256,7 @@ impl ProcessPool {
         task: &str,
         argument: A,
     ) -> Future<'static, R> {
-        self.by_name(self.shared.settings.task_timeout, task, argument)
+        calls::submit(&self.shared, None, as_name(task), argument, read_result)
     }
 
     /// [`ProcessPool::call`] with the limit of [`ProcessPool::submit_timeout`].
@@ -299,59 +266,9 @@ impl ProcessPool {
         task: &str,
         argument: A,
     ) -> Future<'static, R> {
-        self.by_name(Some(limit), task, argument)
+        calls::submit(&self.shared, Some(limit), as_name(task), argument, read_result)
     }
 
-    fn by_name<A: Wire, R: Wire + Send + 'static>(
-        &self,
-        limit: Option<Duration>,
-        task: &str,
-        argument: A,
-    ) -> Future<'static, R> {
-        if !is_task_name(task) {
-            return failed(refusal(format!("{task:?} cannot be the name of a task")));
-        }
-        self.send(limit, task, argument, read_result)
-    }
-
-    fn name_of<F: 'static>(&self) -> Result<&str, Error> {
-        const {
-            assert!(
-                size_of::<F>() == 0,
-                "a worker has its own memory: what a closure captures cannot follow"
-            )
-        };
-        let unknown =
-            || refusal(format!("`{}` is not among the tasks", std::any::type_name::<F>()));
-        self.shared.settings.tasks.name_of::<F>().ok_or_else(unknown)
-    }
-
-    fn send<A: Wire, R: Send + 'static>(
-        &self,
-        limit: Option<Duration>,
-        task: &str,
-        argument: A,
-        read: call::Read<R>,
-    ) -> Future<'static, R> {
-        let argument = match catch(|| to_line(&argument)) {
-            Ok(argument) => argument,
-            Err(panic) => return failed(panic),
-        };
-        let id = self.shared.last_id.fetch_add(1, Relaxed) + 1;
-        let mut request = String::with_capacity(argument.len() + task.len() + AROUND);
-        Request { id, task, argument: &argument }.write(&mut request);
-        let (size, most) = (request.len(), self.shared.settings.line_limit());
-        if size > most {
-            return failed(refusal(format!("a request of {size} bytes, over the limit of {most}")));
-        }
-        let pool = Arc::downgrade(&self.shared);
-        let (call, future) = call::call(pool, id, limit, request, read);
-        threads::submit(&self.shared, call);
-        future
-    }
-}
-
-impl ProcessPool {
     /// Accepts no further calls, waits until every call has its answer and every worker is gone.
     /// So does `Drop`.
     ///
@@ -360,7 +277,7 @@ impl ProcessPool {
     /// wait.
     #[doc(alias = "join")]
     pub fn shutdown(&self) {
-        threads::close(&self.shared, Error::ShutDown, None);
+        calls::close(&self.shared, None);
         self.shared.join();
     }
 
@@ -371,7 +288,7 @@ impl ProcessPool {
     /// As [`ProcessPool::shutdown`].
     #[doc(alias = "cancel_futures")]
     pub fn shutdown_now(&self) {
-        threads::close(&self.shared, Error::ShutDown, Some(Error::Cancelled));
+        calls::close(&self.shared, Some(Error::Cancelled));
         self.shared.join();
     }
 
@@ -382,8 +299,10 @@ impl ProcessPool {
     /// As [`ProcessPool::shutdown`], for as long as it takes to kill.
     #[doc(alias("kill_workers", "terminate_workers"))]
     pub fn kill(&self) {
-        threads::close(&self.shared, Error::ShutDown, Some(Error::Cancelled));
-        threads::kill_all(&self.shared);
+        calls::close(&self.shared, Some(Error::Cancelled));
+        let mut state = self.shared.lock();
+        state.kill_all();
+        threads::ask(&self.shared, state, None);
         self.shared.join();
     }
 
@@ -391,7 +310,7 @@ impl ProcessPool {
     /// long as this process lives: workers end with it.
     pub fn detach(&self) {
         self.detached.store(true, Relaxed);
-        threads::close(&self.shared, Error::ShutDown, None);
+        calls::close(&self.shared, None);
     }
 
     /// How many processes run at once, at most.
@@ -414,7 +333,7 @@ impl ProcessPool {
 impl Drop for ProcessPool {
     fn drop(&mut self) {
         let ending = thread::panicking().then_some(Error::Cancelled);
-        threads::close(&self.shared, Error::ShutDown, ending);
+        calls::close(&self.shared, ending);
         if !self.detached.load(Relaxed) {
             self.shared.join();
         }
@@ -422,6 +341,7 @@ impl Drop for ProcessPool {
 }
 
 /// What a [`ProcessPool`] is to be.
+#[derive(Debug)]
 #[must_use]
 pub struct Builder {
     settings: Settings,
@@ -531,36 +451,16 @@ impl Builder {
     /// [`Tasks::serve_if_worker`] would start workers without end.
     #[track_caller]
     pub fn build(self) -> ProcessPool {
-        let (settings, forgot) = (self.settings, is_unserved_worker());
-        assert!(settings.workers > 0, "a pool needs at least one worker");
-        assert!(settings.workers <= MOST_WORKERS, "workers must be at most {MOST_WORKERS}");
-        assert!(settings.max_tasks > 0, "a worker runs at least one task");
-        assert!(settings.max_deaths > 0, "a pool that no worker may die in cannot begin");
-        assert!(!forgot, "this process is a worker, and starts workers: {NOT_SERVED}");
-        ProcessPool { shared: Arc::new(Shared::new(settings)), detached: AtomicBool::new(false) }
+        self.settings.check();
+        let shared = Arc::new(Shared::new(self.settings));
+        ProcessPool { shared, detached: AtomicBool::new(false) }
     }
 }
 
 // Plumbing
 
-fn failed<R: Send + 'static>(error: Error) -> Future<'static, R> {
-    let (promise, future) = promise();
-    let _ = promise.complete(Err(error));
-    future
-}
-
-fn refusal(reason: String) -> Error {
-    Error::Refused { reason: reason.into() }
-}
-
 impl fmt::Debug for ProcessPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ProcessPool").field("workers", &self.workers()).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Builder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder").field("workers", &self.settings.workers).finish_non_exhaustive()
     }
 }

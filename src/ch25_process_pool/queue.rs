@@ -5,18 +5,17 @@
 use super::super::ch09_outcome::Error;
 use super::call::{Call, Given};
 use std::collections::VecDeque;
-use std::mem;
 use std::sync::Arc;
 
 /// A call that is over, and how: to be told outside of the lock.
-pub(super) type Over = (Arc<dyn Call>, Error);
+pub(super) type Over = (Call, Error);
 
 /// In the order of submission, whatever happens: what comes back from a worker was submitted before
 /// what has waited since, and goes in front of it.
 #[derive(Default)]
 pub(super) struct Queue {
-    /// In the order of their ids; some may be cancelled.
-    calls: VecDeque<Arc<dyn Call>>,
+    /// In the order of their ids; some may be cancelled. Nothing else of a call is kept. (I4)
+    calls: VecDeque<Call>,
     /// Why no call is accepted any more.
     closed: Option<Error>,
     /// How calls end that no worker has begun by now: the pool is broken, or was told to hurry.
@@ -28,10 +27,6 @@ impl Queue {
         self.calls.len()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.calls.is_empty()
-    }
-
     /// True if no further call will be accepted.
     pub(super) fn is_closed(&self) -> bool {
         self.closed.is_some()
@@ -41,7 +36,7 @@ impl Queue {
     ///
     /// # Errors
     /// Why it does not.
-    pub(super) fn submit(&mut self, call: Arc<dyn Call>) -> Result<(), Over> {
+    pub(super) fn submit(&mut self, call: Call) -> Result<(), Over> {
         if let Some(why) = self.closed.clone() {
             return Err((call, why));
         }
@@ -51,24 +46,21 @@ impl Queue {
 
     /// At the end, unless it comes back from a worker, or another thread was quicker with a later
     /// id.
-    fn insert(&mut self, call: Arc<dyn Call>) {
-        let is_newest = self.calls.back().is_none_or(|last| last.id() < call.id());
-        let before = |other: &Arc<dyn Call>| other.id() < call.id();
+    fn insert(&mut self, call: Call) {
+        let is_newest = self.calls.back().is_none_or(|last| last.id < call.id);
+        let before = |other: &Call| other.id < call.id;
         let place = if is_newest { self.calls.len() } else { self.calls.partition_point(before) };
         self.calls.insert(place, call);
     }
 
     /// Takes the first call that nobody has cancelled, with its request, if `fits` says that there
     /// is room for a request of its size.
-    pub(super) fn take(
-        &mut self,
-        fits: impl Fn(usize) -> bool,
-    ) -> Option<(Arc<dyn Call>, Arc<String>)> {
-        while self.calls.front().is_some_and(|call| fits(call.size())) {
+    pub(super) fn take(&mut self, fits: impl Fn(usize) -> bool) -> Option<(Call, Arc<String>)> {
+        while self.calls.front().is_some_and(|call| fits(call.size)) {
             let call = self.calls.pop_front()?;
             // Its future and we may both want it: the one that has claimed it decides. A cancelled
             // call is met here as an entry without work, and forgotten.
-            let request = call.claim();
+            let request = call.slot.claim();
             if let Some(request) = request {
                 return Some((call, request));
             }
@@ -87,16 +79,15 @@ impl Queue {
         None
     }
 
-    /// True if call `id` waits.
-    pub(super) fn has(&self, id: u64) -> bool {
-        self.calls.binary_search_by_key(&id, |call| call.id()).is_ok()
+    /// Where call `id` waits, if it does.
+    pub(super) fn place(&self, id: u64) -> Option<usize> {
+        self.calls.binary_search_by_key(&id, |call| call.id).ok()
     }
 
-    /// Takes call `id` out, if it waits. `None` if it does not, `Some(None)` if it was cancelled.
-    pub(super) fn remove(&mut self, id: u64) -> Option<Option<Over>> {
-        let place = self.calls.binary_search_by_key(&id, |call| call.id()).ok()?;
-        let call = self.calls.remove(place)?;
-        Some(call.claim().map(|_| (call, Error::Cancelled)))
+    /// Takes call `id` out, if it waits: somebody wants it stopped.
+    pub(super) fn remove(&mut self, id: u64) -> Option<Over> {
+        let call = self.calls.remove(self.place(id)?)?;
+        Some((call, Error::Cancelled))
     }
 
     /// Accepts no further calls. With `ending`, those that wait end with it, and those that come
@@ -107,7 +98,6 @@ impl Queue {
         }
         self.ending = self.ending.take().or(ending);
         let Some(error) = &self.ending else { return Vec::new() };
-        let waiting = mem::take(&mut self.calls).into_iter();
-        waiting.filter(|call| call.claim().is_some()).map(|call| (call, error.clone())).collect()
+        self.calls.drain(..).map(|call| (call, error.clone())).collect()
     }
 }

@@ -1,15 +1,24 @@
-//! What a pool is made of: numbers, limits, and how a worker is started.
+//! What a pool is made of: numbers, limits, how a worker is started and how a task is asked for.
 
 // Part of concurrent-explained, MIT OR Apache-2.0.
 
-use super::super::ch09_outcome::catch;
-use super::super::ch21_protocol::LIMIT;
-use super::super::ch22_worker::Tasks;
+use super::super::ch09_outcome::{Error, catch};
+use super::super::ch19_wire::{Wire, to_line};
+use super::super::ch21_protocol::{LIMIT, Request, is_task_name};
+use super::super::ch22_worker::{NOT_SERVED, Tasks, is_unserved_worker};
 use super::super::ch23_process::{GRACE, Start};
+use std::any::type_name;
 use std::ffi::OsString;
+use std::fmt;
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
+
+/// Each is a process: no machine gets this far.
+const MOST_WORKERS: usize = 1 << 16;
+/// The longest id, the spaces around the task's name, and the newline: the rest of a request, in
+/// bytes.
+const AROUND: usize = 23;
 
 /// How the worker with this index is started.
 type Launch = Box<dyn Fn(usize) -> Command + Send + Sync>;
@@ -47,9 +56,16 @@ impl Settings {
         }
     }
 
-    /// The longest line that is written or read, in bytes.
-    pub(super) fn line_limit(&self) -> usize {
-        self.tasks.limit.unwrap_or(LIMIT)
+    /// # Panics
+    /// As [`Builder::build`](super::Builder::build).
+    #[track_caller]
+    pub(super) fn check(&self) {
+        assert!(self.workers > 0, "a pool needs at least one worker");
+        assert!(self.workers <= MOST_WORKERS, "workers must be at most {MOST_WORKERS}");
+        assert!(self.max_tasks > 0, "a worker runs at least one task");
+        assert!(self.max_deaths > 0, "a pool that no worker may die in cannot begin");
+        let forgot = is_unserved_worker();
+        assert!(!forgot, "this process is a worker, and starts workers: {NOT_SERVED}");
     }
 
     /// What is to be started as the worker with this index.
@@ -65,8 +81,62 @@ impl Settings {
             }
         };
         start.command.args(&self.arguments);
-        start.limit = self.line_limit();
+        start.limit = self.tasks.limit.unwrap_or(LIMIT);
         start.skips_noise |= self.skips_noise;
         Ok(start)
+    }
+
+    /// The name of a function in the tasks.
+    ///
+    /// # Errors
+    /// It has none.
+    pub(super) fn name_of<F: 'static>(&self, _: &F) -> Result<String, Error> {
+        const {
+            assert!(
+                size_of::<F>() == 0,
+                "a worker has its own memory: what a closure captures cannot follow"
+            )
+        };
+        let unknown = || refused(format!("`{}` is not among the tasks", type_name::<F>()));
+        self.tasks.name_of::<F>().map(str::to_owned).ok_or_else(unknown)
+    }
+
+    /// The line that asks for a task.
+    ///
+    /// # Errors
+    /// It cannot be written, or is too long.
+    pub(super) fn request<A: Wire>(
+        &self,
+        id: u64,
+        task: &str,
+        argument: A,
+    ) -> Result<String, Error> {
+        let argument = catch(|| to_line(&argument))?; // foreign code may write it
+        let mut line = String::with_capacity(argument.len() + task.len() + AROUND);
+        Request { id, task, argument: &argument }.write(&mut line);
+        let (size, most) = (line.len(), self.tasks.limit.unwrap_or(LIMIT));
+        if size > most {
+            return Err(refused(format!("a request of {size} bytes, over the limit of {most}")));
+        }
+        Ok(line)
+    }
+}
+
+/// The name of a task that `tasks` need not know.
+///
+/// # Errors
+/// It cannot be one.
+pub(super) fn as_name(task: &str) -> Result<String, Error> {
+    let refusal = || refused(format!("{task:?} cannot be the name of a task"));
+    is_task_name(task).then(|| task.to_owned()).ok_or_else(refusal)
+}
+
+fn refused(reason: String) -> Error {
+    Error::Refused { reason: reason.into() }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings").field("workers", &self.workers).finish_non_exhaustive()
     }
 }

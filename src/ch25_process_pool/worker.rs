@@ -2,21 +2,22 @@
 //! longer found belongs to one that has ended, and what is said of it is ignored.
 //!
 //! ```text
-//!   Starting ──ready──► Serving ──input closed──► Leaving
-//!       │                  │                         │
-//!       ├──────────────────┴── its output ends ──────┴────► Ending ──┐
-//!       │                                                     │ late ├──► reaped, removed
-//!       └── limit, kill ──────────────────────► Killing ◄─────┘      │
-//!                                                  └────► Killed ────┘
+//!   Starting ──ready──► Serving ──told to go, or ends──► Leaving ──┐
+//!       │                  │                                │ late ├──► reaped,
+//!       └──────────────────┴── limit, kill ──► Killed ◄─────┘      │    removed
+//!                                                └─────────────────┘
 //! ```
 
 // Part of concurrent-explained, MIT OR Apache-2.0.
 
 use super::super::ch09_outcome::{Death, Error, Overrun};
+use super::super::ch21_protocol::ONE_WRITE;
 use super::super::ch23_process::{Killer, LAST_MOMENT, TOO_LATE};
 use super::super::ch24_in_flight::{Due, End, InFlight, Verdict};
 use super::call::Given;
+use super::queue::{Over, Queue};
 use super::settings::Settings;
+use std::mem;
 use std::process::ExitStatus;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -35,7 +36,8 @@ pub(super) struct Worker<I> {
     pub(super) process: Option<Killer>,
     /// The thread that reads its output; `None` once another one ends it in that thread's place.
     pub(super) thread: Option<ThreadId>,
-    pub(super) gauge: Arc<Gauge>,
+    /// Its reader waits at the pipe, with nothing in hand.
+    pub(super) at_pipe: Arc<AtomicBool>,
     pub(super) ledger: InFlight<Given>,
     /// Calls sent to it and not given back.
     pub(super) served: usize,
@@ -50,26 +52,10 @@ pub(super) enum Life {
     Starting(Instant),
     /// It takes requests.
     Serving,
-    /// Its input was closed then: nothing is left for it but to exit.
-    Leaving(Instant),
-    /// It is ending by itself, since then.
-    Ending(Why, Instant),
-    /// Its process is to be killed next.
-    Killing(Why),
-    /// Its process was killed.
+    /// Nothing is left for it but to exit, since then: it was told to go, or ends by itself.
+    Leaving(Why, Instant),
+    /// Its process was killed, or will be as soon as there is one.
     Killed(Why),
-}
-
-impl Life {
-    /// What is wrong with a worker that took too long to get ready.
-    pub(super) fn too_late(&self) -> Option<String> {
-        match self {
-            Life::Killing(Why::NotReady(cause)) | Life::Killed(Why::NotReady(cause)) => {
-                Some(cause.clone())
-            }
-            _ => None,
-        }
-    }
 }
 
 /// Why a worker ends.
@@ -81,10 +67,8 @@ pub(super) enum Why {
     Gone(&'static str),
     /// It misbehaves.
     Unfit(String),
-    /// The call with this id overran its limit.
-    TimedOut(u64),
-    /// A caller wants its task stopped.
-    Killed,
+    /// For a call of its own: to be stopped, or over its limit.
+    Stopped(End),
     /// It was told to go.
     Left,
 }
@@ -99,15 +83,6 @@ pub(super) enum Input<I> {
     Writing(Instant),
 }
 
-/// What the reader of a worker's output lets others know without a lock.
-#[derive(Debug, Default)]
-pub(super) struct Gauge {
-    /// It waits at the pipe, with nothing in hand.
-    pub(super) at_pipe: AtomicBool,
-    /// Many answers are due.
-    pub(super) many: AtomicBool,
-}
-
 impl<I> Worker<I> {
     pub(super) fn new(number: u64, index: usize, now: Instant) -> Self {
         Worker {
@@ -117,7 +92,7 @@ impl<I> Worker<I> {
             input: Input::Closed,
             process: None,
             thread: None,
-            gauge: Arc::default(),
+            at_pipe: Arc::default(),
             ledger: InFlight::new(),
             served: 0,
             exited: None,
@@ -146,10 +121,37 @@ impl<I> Worker<I> {
         !matches!(self.life, Life::Serving) || !self.ledger.is_empty()
     }
 
-    /// Takes the input, for somebody to write. From here to `State::written` nobody else can: that
-    /// keeps the order of requests on the pipe that of the ledger.
-    pub(super) fn take_input(&mut self, now: Instant) -> Option<I> {
-        match std::mem::replace(&mut self.input, Input::Writing(now)) {
+    /// Takes from the queue what it is to get now: for one write, or one long request. (I3)
+    pub(super) fn fill(
+        &mut self,
+        queue: &mut Queue,
+        most: usize,
+        now: Instant,
+    ) -> Option<Arc<String>> {
+        // The last words of each of these calls begin where standard error is now.
+        let words = self.process.as_ref().map_or(0, Killer::words);
+        let mut lines: Option<Arc<String>> = None;
+        while self.served < most {
+            let length = lines.as_ref().map_or(0, |lines| lines.len());
+            let one_write = |size| length == 0 || length + size <= ONE_WRITE;
+            let fits = |size| one_write(size) && self.ledger.has_room_for(size);
+            let Some((call, request)) = queue.take(fits) else { break };
+            match &mut lines {
+                None => lines = Some(request.clone()),
+                Some(lines) => Arc::make_mut(lines).push_str(&request),
+            }
+            let (id, limit, size) = (call.id, call.limit, request.len());
+            self.ledger.push(id, size, limit, Given { call, request, words }, now);
+            self.served += 1;
+        }
+        lines
+    }
+
+    /// Takes the input out, to write or to close it, unless somebody writes. From here to
+    /// `State::written` nobody else can: that keeps the order of requests on the pipe that of the
+    /// ledger.
+    pub(super) fn take_input(&mut self, then: Input<I>) -> Option<I> {
+        match mem::replace(&mut self.input, then) {
             Input::Here(input) => Some(input),
             other => {
                 self.input = other;
@@ -158,142 +160,117 @@ impl<I> Worker<I> {
         }
     }
 
-    /// It is told to go: the input, to be dropped.
-    pub(super) fn leave(&mut self, now: Instant) -> Option<I> {
-        let input = self.take_input(now);
-        (self.life, self.input) = (Life::Leaving(now), Input::Closed);
-        input
-    }
-
-    /// It is about to be killed; `None` if it is not to be, or has no process yet.
-    pub(super) fn killed(&mut self) -> Option<Killer> {
-        if let (Life::Killing(why), Some(_)) = (&self.life, &self.process) {
-            self.life = Life::Killed(why.clone());
-            return self.process.clone();
+    /// It is leaving: nothing it is told from here on is to any purpose. The first reason counts,
+    /// but the whole story of a late start is known only when it is over.
+    pub(super) fn leave(&mut self, why: Why, now: Instant) {
+        match (&self.life, &why) {
+            (Life::Starting(_) | Life::Serving, _) => self.life = Life::Leaving(why, now),
+            (Life::Killed(Why::NotReady(_)), Why::NotReady(_)) => self.life = Life::Killed(why),
+            _ => {}
         }
-        None
     }
 
-    /// It is to be ended, for this reason, unless it is ending already.
-    pub(super) fn end_by_force(&mut self, why: Why) {
-        self.life = match self.life {
-            Life::Starting(_) | Life::Serving => Life::Killing(why),
-            Life::Leaving(_) => Life::Killing(Why::Left), // it has nothing in hand: nobody pays
-            Life::Ending(..) | Life::Killing(_) | Life::Killed(_) => return,
-        };
+    /// Kills its process. That waits for nothing, so it may be done under the lock.
+    pub(super) fn kill(&mut self, why: Why) {
+        self.life = Life::Killed(why);
+        if let Some(process) = &self.process {
+            process.kill();
+        }
     }
 
-    /// It has ended by itself, or is about to. What it is told from here on is to no purpose.
-    pub(super) fn end_by_itself(&mut self, why: Why, now: Instant) {
-        self.life = match (&self.life, why) {
-            (Life::Starting(_) | Life::Serving, why) => Life::Ending(why, now),
-            (Life::Leaving(_), _) => Life::Ending(Why::Left, now),
-            // The whole story of a late start is known only now.
-            (
-                Life::Killing(Why::NotReady(_)) | Life::Killed(Why::NotReady(_)),
-                Why::NotReady(why),
-            ) => Life::Killed(Why::NotReady(why)),
-            (Life::Ending(..) | Life::Killing(_) | Life::Killed(_), _) => return,
-        };
+    /// Everything it does is to be stopped.
+    pub(super) fn stop(&mut self) {
+        self.ledger.kill_all();
+        match self.life {
+            Life::Starting(_) | Life::Serving => self.kill(Why::Stopped(End::Killed)),
+            Life::Leaving(Why::Left, _) => self.kill(Why::Left),
+            _ => {} // it ends by itself, and how that was is worth more
+        }
     }
 
     /// Looks at the time. True if the others behind its first call are to be called back. (I8)
     pub(super) fn tick(&mut self, now: Instant, settings: &Settings) -> bool {
-        let since = |when: Instant, limit: Duration| now.saturating_duration_since(when) >= limit;
+        let since = |when: Instant| now.saturating_duration_since(when);
         // Not the end of the output, which its reader waits for: another process may hold that
         // open.
         if self.exited.is_none() && self.process.as_ref().is_some_and(|it| it.exit().is_some()) {
             self.exited = Some(now);
         }
-        match &self.life {
-            Life::Starting(when) if since(*when, settings.start_timeout) => {
-                self.end_by_force(Why::NotReady(TOO_LATE.to_owned()));
+        let writing = match self.input {
+            Input::Writing(when) => since(when),
+            _ => Duration::ZERO,
+        };
+        match (&self.life, self.ledger.due(now)) {
+            (Life::Starting(when), _) if since(*when) >= settings.start_timeout => {
+                self.kill(Why::NotReady(TOO_LATE.to_owned()));
             }
-            Life::Leaving(when) if since(*when, settings.exit_timeout) => {
-                self.end_by_force(Why::Left)
-            }
-            Life::Ending(why, when) if self.exited.is_none() && since(*when, LAST_MOMENT) => {
-                self.life = Life::Killing(why.clone());
-            }
-            Life::Serving if self.exited.is_some() => {
-                self.end_by_itself(Why::Gone("it ended"), now)
-            }
-            Life::Serving => match (self.ledger.due(now), &self.input) {
-                (Some(Due::Recall), _) => return true,
-                (Some(Due::End(End::TimedOut(id))), _) => self.end_by_force(Why::TimedOut(id)),
-                (Some(Due::End(_)), _) => self.end_by_force(Why::Killed),
-                // It has answered a request that it has not read.
-                (None, Input::Writing(when))
-                    if self.ledger.is_empty() && since(*when, settings.exit_timeout) =>
-                {
-                    self.end_by_force(Why::Unfit("it does not read its input".to_owned()));
+            (Life::Leaving(why, when), _) if self.exited.is_none() => {
+                let left = matches!(why, Why::Left);
+                let patience = if left { settings.exit_timeout } else { LAST_MOMENT };
+                if since(*when) >= patience {
+                    self.kill(why.clone());
                 }
-                (None, _) => {}
-            },
+            }
+            (Life::Serving, _) if self.exited.is_some() => self.leave(Why::Gone("it ended"), now),
+            (Life::Serving, Some(Due::Recall)) => return true,
+            (Life::Serving, Some(Due::End(end))) => self.kill(Why::Stopped(end)),
+            // It has answered a request that it has not read.
+            (Life::Serving, None) if self.ledger.is_empty() && writing > settings.exit_timeout => {
+                self.kill(Why::Unfit("it does not read its input".to_owned()));
+            }
             _ => {}
         }
         false
     }
 
-    /// True if its process is gone for a while, but not its output: another process holds that
-    /// open, and the thread that reads it would wait for that one. (I5)
-    pub(super) fn is_held_open(&self, now: Instant) -> bool {
+    /// The thread that waits at its output, if its process is gone for a while: another process
+    /// holds that open, and the thread would wait for that one. (I5)
+    pub(super) fn held_up(&mut self, now: Instant) -> Option<ThreadId> {
+        let gone = |when| now.saturating_duration_since(when) >= LAST_MOMENT;
         // `at_pipe`: it may also be in a callback, and then it comes to the end by itself.
-        let gone =
-            self.exited.is_some_and(|when| now.saturating_duration_since(when) >= LAST_MOMENT);
-        gone && self.gauge.at_pipe.load(Relaxed)
+        let is_held_open = self.exited.is_some_and(gone) && self.at_pipe.load(Relaxed);
+        if is_held_open { self.thread.take() } else { None }
     }
 
     /// Settles the accounts of a process that is reaped. (I2)
     pub(super) fn end(self, status: Option<ExitStatus>) -> Accounts {
         // The status of a process that we have killed is ours, and says nothing about its task.
         let (why, status) = match self.life {
-            Life::Ending(why, _) => (why, status),
-            Life::Killing(why) | Life::Killed(why) => (why, None),
-            Life::Starting(_) | Life::Serving | Life::Leaving(_) => (Why::Left, status),
+            Life::Killed(why) => (why, None),
+            Life::Leaving(why, _) => (why, status),
+            Life::Starting(_) | Life::Serving => unreachable!("it is said to leave before"),
         };
-        let end = match why {
-            Why::TimedOut(id) => End::TimedOut(id),
-            Why::Killed => End::Killed,
-            _ => End::Died,
+        let (end, seen) = match &why {
+            Why::Stopped(end) => (*end, Some("it was killed for the call before this one")),
+            Why::Unfit(seen) => (End::Died, Some(seen.as_str())),
+            Why::Gone(seen) if status.is_none() => (End::Died, Some(*seen)),
+            _ => (End::Died, None),
         };
-        let seen = match &why {
-            Why::Unfit(seen) => Some(seen.as_str()),
-            Why::Gone(seen) if status.is_none() => Some(*seen),
-            Why::TimedOut(_) | Why::Killed => Some("it was killed for the call before this one"),
-            _ => None,
+        let death = |task: &str, from| {
+            self.process.as_ref().map(|process| process.death(task, status, seen, from))
         };
         let ended = self.ledger.end(end);
-        let describe = |task: &str, from| match &self.process {
-            Some(process) => process.death(task, status, seen, from),
-            None => Death {
-                pid: 0,
-                task: task.to_owned(),
-                status,
-                cause: String::new(),
-                stderr: String::new(),
-            },
-        };
         let victim = ended.victim.map(|(given, verdict)| {
             let task = given.task().to_owned();
             let error = match verdict {
-                Verdict::Died => Error::Died(Box::new(describe(&task, given.words))),
+                Verdict::Died => death(&task, given.words)
+                    .map_or(Error::Abandoned, |death| Error::Died(Box::new(death))),
                 Verdict::TimedOut(limit) => Error::TimedOut(Box::new(Overrun { task, limit })),
                 Verdict::Killed => Error::Killed { task: task.into() },
             };
-            (given, error)
+            (given.call, error)
         });
-        Accounts { victim, back: ended.back, last: describe("", 0), why }
+        Accounts { victim, back: ended.back, last: death("any call", 0), why }
     }
 }
 
 /// What a worker leaves behind.
 pub(super) struct Accounts {
     /// The call that pays.
-    pub(super) victim: Option<(Given, Error)>,
+    pub(super) victim: Option<Over>,
     /// Those that were not begun, and whether somebody wants them stopped.
     pub(super) back: Vec<(Given, bool)>,
-    /// How it ended, with all of its last words.
-    pub(super) last: Death,
+    /// How it ended, with all of its last words; `None` if it had no process.
+    pub(super) last: Option<Death>,
     pub(super) why: Why,
 }
