@@ -23,8 +23,8 @@
 //! 2. After each, the same question: *what is to be done next?* `State::next_order` answers with
 //!    one order or none: start a process, write these lines, close that input. It is pure,
 //!    so it needs no protocol of wake-ups between threads, and no thread that hands out work.
-//! 3. Whoever brings the news carries the orders out, outside of the lock, and asks until there is
-//!    none.
+//! 3. The thread that brings the news carries the orders out, outside of the lock, and asks until
+//!    there is none.
 //! 4. One thread for each process: it starts it, waits at its output, and sees to its end.
 //! 5. Some things happen when nothing happens: a limit passes. One clock for the pool looks at the
 //!    time, and ends when there is nothing to look at.
@@ -37,9 +37,9 @@
 //!               ┌─────▼──────────────────────────┐          │ (3) tell
 //!               │ State: queue, workers, health  │          │
 //!               │   news in, next_order out      │◄─── thread of worker 1
-//!               └─────┬──────────────────────────┘       ▲ (2) stdout, to (4)
-//!      whoever asked  │                     ▲ (5)        │
-//!      carries it out │                   clock      ┌───┴────┐
+//!               └─────┬──────────────────────────┘       ▲ (2) stdout, (4) end
+//!      the one that   │                     ▲ (5)        │
+//!      asked does it  │                   clock      ┌───┴────┐
 //!                     └── (1) write ──── stdin ─────►│ worker │
 //!                         start, close               └────────┘
 //!

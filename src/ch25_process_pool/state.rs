@@ -1,5 +1,6 @@
 //! What the pool knows, and every decision it takes: no input, no output, no waiting, no thread.
-//! All of it is under one lock. Whoever changes it asks [`State::next_order`] until there is none.
+//! All of it is under one lock. A thread that changes it asks [`State::next_order`] until there is
+//! none.
 
 // Part of concurrent-explained, MIT OR Apache-2.0.
 
@@ -264,7 +265,7 @@ impl<I> State<I> {
             let broken = Error::Broken { cause: cause.into() };
             over = self.queue.close(broken.clone(), Some(broken));
         }
-        // The victim is told after that: whoever hears of it finds the pool broken.
+        // The victim is told after that: a caller that hears of it finds the pool broken.
         over.extend(accounts.victim);
         let back = accounts.back.into_iter();
         over.extend(back.filter_map(|(given, kill)| self.queue.take_back(given, kill)));

@@ -1,6 +1,6 @@
 //! The threads: one for each worker process, which starts it, reads its output and sees to its
-//! end, and one clock for all. And whoever changes the state, of them or of the callers, carries
-//! out what is to be done next.
+//! end, and one clock for all. And a thread that changes the state, of them or of the callers,
+//! carries out what is to be done next.
 
 // Part of concurrent-explained, MIT OR Apache-2.0.
 
