@@ -15,7 +15,7 @@
 //! join B :168
 //! load N1 = 1 :169
 //! panic :169
-//! panicked: assertion `left == right` failed: an addition is lost, left: 1, right: 2 (levels.rs:169)
+//! panicked: an addition is lost (levels.rs:169)
 //!
 //! with chapter 01's Lock: of 186 schedules 0
 //!

@@ -6,7 +6,8 @@ extern crate std as real;
 
 use super::choices::Choices;
 use super::report::{End, Limits};
-use super::state::{State, Status, Why};
+use super::runner::{Status, Why};
+use super::state::State;
 use super::story::{Object, Place, Story, file_name, is_looking, letter};
 use real::any::Any;
 use real::boxed::Box;
@@ -204,7 +205,7 @@ fn quiet_panics() {
             let message = message(panic.payload());
             let Some(at) = panic.location() else { return };
             PANIC.set(format!("{message} ({}:{})", file_name(at), at.line()));
-            // Not `lock`: this hook may be called with the state locked, by a fault of the explorer.
+            // Not `lock`: a fault of the explorer may call this hook with the state locked.
             let state = me.run.state.try_lock();
             if let Ok(mut state) = state {
                 state.story.panic(me.number, at);

@@ -8,7 +8,7 @@ extern crate std as real;
 use super::baton::step;
 use super::clock::{Duration, Instant};
 use super::mutex::{AWAKE, MutexGuard};
-use super::state::{Why, is_asleep_on};
+use super::runner::{Why, is_asleep_on};
 use super::story::Object;
 use real::fmt;
 use real::sync::{LockResult, PoisonError};

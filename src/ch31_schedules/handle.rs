@@ -5,7 +5,7 @@
 extern crate std as real;
 
 use super::baton::{self, step};
-use super::state::{Status, Why, is_asleep_on};
+use super::runner::{Status, Why, is_asleep_on};
 use super::story::{Object, Place};
 use real::panic::Location;
 use real::thread::{Result, ThreadId};

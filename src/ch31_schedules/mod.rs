@@ -111,6 +111,7 @@ mod condvar;
 mod handle;
 mod mutex;
 mod report;
+mod runner;
 mod state;
 mod story;
 mod threads;

@@ -5,7 +5,7 @@
 extern crate std as real;
 
 use super::baton::{self, step};
-use super::state::{Status, Why};
+use super::runner::{Status, Why};
 use super::story::Object;
 use real::fmt;
 use real::ops::{Deref, DerefMut};

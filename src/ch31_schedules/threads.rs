@@ -7,7 +7,7 @@ extern crate std as real;
 use super::baton::{self, Me, step};
 use super::clock::Duration;
 use super::handle::{JoinHandle, ScopedJoinHandle, Thread, wait_for};
-use super::state::Status;
+use super::runner::Status;
 use super::story::{Object, Place};
 use real::boxed::Box;
 use real::io;
@@ -136,7 +136,7 @@ where
 {
     let at = Location::caller();
     real::thread::scope(|real| {
-        // What is lent for `'scope` has to live outside of this closure. Some bytes a call stay behind.
+        // What is lent for `'scope` must live outside of this closure: a few bytes stay behind.
         let scope: &Scope<'_, 'env> =
             Box::leak(Box::new(Scope { real, children: Mutex::default() }));
         let outcome = catch_unwind(AssertUnwindSafe(|| body(scope)));

@@ -35,6 +35,8 @@ chapters! {
     ch28_await: "../../src/ch28_await.rs";
 }
 
+#[path = "../../examples/ch31_schedules/levels.rs"]
+mod levels;
 mod mutants;
 mod program;
 
@@ -51,6 +53,9 @@ macro_rules! programs_of {
                 explore_all(stringify!($chapter), $module::PROGRAMS);
             }
         )*
+
+        /// Of all chapters.
+        const ALL: &[&[Program]] = &[$($module::PROGRAMS),*];
     };
 }
 
@@ -74,7 +79,7 @@ programs_of! {
     future_in_async_code: programs_28, "programs/ch28_await.rs";
 }
 
-use concurrent_explained::ch31_schedules::{Report, explore, replay};
+use concurrent_explained::ch31_schedules::{Limits, Report, explore, replay};
 use program::Program;
 
 #[track_caller]
@@ -97,4 +102,37 @@ fn explore_all(chapter: &str, programs: &[Program]) {
         }
     }
     assert!(wrong.is_empty(), "{chapter}\n{}", wrong.join("\n\n"));
+}
+
+/// The game: the solution of each level breaks its wrong version, and nothing breaks the right one.
+#[test]
+fn levels_are_won_by_their_solutions_and_their_right_versions_hold() {
+    for level in levels::LEVELS {
+        let limits = (level.limits)();
+        let prefix = if limits.spurious > 0 { "s" } else { "" };
+        let story = replay(&format!("{prefix}{}", level.solution), level.wrong);
+        assert!(story.end.is_failure(), "{}: {story}", level.name);
+        let (wrong, right) = (explore(limits, level.wrong), explore(limits, level.right));
+        assert!(wrong.failures() > 0, "{}: {wrong}", level.name);
+        assert!(right.is_complete && right.failures() == 0, "{}: {right}", level.name);
+    }
+}
+
+/// Every program with one more preemption, one more limit that runs out and a wake-up for nothing,
+/// as far as it goes, and random walks beyond: some minutes. Asked for by name:
+/// `cargo test --release --test schedules campaign -- --ignored --nocapture`.
+#[test]
+#[ignore = "takes minutes"]
+fn campaign() {
+    for program in ALL.iter().copied().flatten() {
+        let limits = (program.limits)();
+        let preemptions = limits.preemptions.saturating_add(1);
+        let wider = Limits { preemptions, timeouts: 2, spurious: 1, schedules: 20_000, ..limits };
+        let wandering = Limits { seed: Some(1), ..Limits { schedules: 5_000, ..wider } };
+        for limits in [wider, wandering] {
+            let report = explore(limits, program.run);
+            println!("{:<60} {report}", program.name);
+            assert_eq!(report.failures(), 0, "{}: {report}", program.name);
+        }
+    }
 }

@@ -70,19 +70,19 @@ macro_rules! mutants {
 
 /// Part I and the smallest future.
 const WAITING: &[Mutant] = mutants! {
-    "try_2: `if` for `while` in `lock`" in "ch01_lock.rs" by "ch01_lock" {
-        "while state.hold != Hold::Free {\n            state = self.sleep(state, None);"
-            => "if state.hold != Hold::Free {\n            state = self.sleep(state, None);"
-    }
-    "a woken thread stays counted as woken" in "ch01_lock.rs" by "ch01_lock" {
-        "        state.woken = false;\n        state\n" => "        state\n"
+    "try_2: `if` for `while` in `lock_until`" in "ch01_lock.rs" by "ch01_lock" {
+        "while state.hold != Hold::Free {" => "if state.hold != Hold::Free {"
     }
     "the last waiter is not notified" in "ch01_lock.rs" by "ch01_lock" {
-        "let wake = state.waiting > 0 &&" => "let wake = state.waiting > 1 &&"
+        "let is_awaited = state.waiting > 0;" => "let is_awaited = state.waiting > 1;"
+    }
+    "waiters are not counted" in "ch01_lock.rs" by "ch01_lock" {
+        "            state.waiting += 1;\n" => ""
+        "            state.waiting -= 1; // by" => "            // by"
     }
     "the clock is asked before the lock" in "ch01_lock.rs" by "ch01_lock" {
-        "            state = self.sleep(state, left);\n"
-            => "            state = self.sleep(state, left);\n            if deadline.is_some_and(|end| end <= Instant::now()) {\n                return None;\n            }\n"
+        "            state.waiting -= 1; // by"
+            => "            state.waiting -= 1;\n            if time_left(deadline).is_zero() {\n                return None;\n            }\n            // by"
     }
     "notified before the mutex is released" in "ch01_lock.rs" by "ch01_lock"
         survives "nothing is wrong: the woken thread waits for the mutex, which costs time only" {
@@ -120,18 +120,22 @@ const WAITING: &[Mutant] = mutants! {
         "self.admit(state); // (3)" => "drop(state); // (3)"
     }
     "a permit comes back and nobody is told" in "ch05_semaphore.rs" by "ch05_semaphore" {
-        "state.available += count; // (I1)\n        self.admit(state);" => "state.available += count; // (I1)"
+        "state.available += self.count; // (I1)\n        self.semaphore.admit(state);"
+            => "state.available += self.count; // (I1)"
     }
     "a release lets one go and not all that can" in "ch05_semaphore.rs" by "ch05_semaphore" {
         "        while state.queue.front()" => "        if state.queue.front()"
     }
     "a newcomer passes the line" in "ch05_semaphore.rs" by "ch05_semaphore"
         survives "unfair and never wrong: a program of bounded length starves nobody" {
-        "self.queue.is_empty() && count <= self.available" => "count <= self.available"
+        "if !self.queue.is_empty() || count > self.available {" => "if count > self.available {"
     }
     "the round is taken after the state is released" in "ch06_barrier.rs" by "ch06_barrier" {
         "            let round = Arc::clone(&state.round);\n            drop(state);"
             => "            drop(state);\n            let round = Arc::clone(&self.state.lock().unwrap().round);"
+    }
+    "try_2: a round passes before its action" in "ch06_barrier.rs" by "ch06_barrier" {
+        "        let action = AssertUnwindSafe(|| {" => "        round.end(Ok(()));\n        let action = AssertUnwindSafe(|| {"
     }
     "a round ends for one" in "ch06_barrier.rs" by "ch06_barrier" {
         "self.ended.notify_all();" => "self.ended.notify_one();"
@@ -174,7 +178,7 @@ const WORKING: &[Mutant] = mutants! {
     "a single sleeper is not notified" in "ch10_future/slot.rs" by "ch10_future" {
         "if sleepers > 0 {" => "if sleepers > 1 {"
     }
-    "an outcome is readable before its callbacks have run" in "ch10_future/slot.rs" by "ch10_future" {
+    "try_2: an outcome is readable before its callbacks have run" in "ch10_future/slot.rs" by "ch10_future" {
         "            state.seen = true;\n" => "            state.seen = true;\n            state.is_done = true;\n"
     }
     "F1 (a): idle after the first callbacks" in "ch10_future/slot.rs" by "ch15_thread_pool" {
@@ -202,6 +206,13 @@ const WORKING: &[Mutant] = mutants! {
         "catch_unwind(AssertUnwindSafe(job))" => "job()"
         "mem::forget(catch_unwind(AssertUnwindSafe(run)))" => "run()"
     }
+    "try_2: anybody helps" in "ch13_task.rs" by "ch13_task" {
+        "if self.is_here() {" => "if true {"
+    }
+    "try_2: a round of a shelf never ends" in "ch14_backlog.rs" by "ch14_backlog"
+        survives "unfair to the inbox: a program of bounded length ends all the same" {
+        "if shelf.round > 0 {\n            shelf.round -= 1;" => "if true {\n            shelf.round = 0;"
+    }
     "a worker sleeps without a last look at the shelves" in "ch14_backlog.rs" by "ch14_backlog" {
         "searching = self.shelves.iter().all(|shelf| shelf.lock().unwrap().jobs.is_empty());"
             => "searching = true;"
@@ -221,15 +232,25 @@ const WORKING: &[Mutant] = mutants! {
     "the searcher forgets to say that it searches no more" in "ch14_backlog.rs" by "ch14_backlog" {
         "                inbox.searching &= !searching;\n                if more" => "                if more"
     }
+    "try_2: idle before the task has run" in "ch15_thread_pool/shared.rs" by "ch15_thread_pool" {
+        "            job.run(&|| {\n                if self.is_growing() {\n                    self.under_way.fetch_sub(1, Ordering::Relaxed);\n                }\n            });"
+            => "            if self.is_growing() {\n                self.under_way.fetch_sub(1, Ordering::Relaxed);\n            }\n            job.run(&|| ());"
+    }
     "one task is one too few for a thread" in "ch15_thread_pool/shared.rs" by "ch15_thread_pool" {
         "if under_way > self.started.load(Ordering::Relaxed) {"
             => "if under_way > self.started.load(Ordering::Relaxed) + 1 {"
     }
-    "nobody is woken to see that all are idle" in "ch14_backlog.rs" by "ch16_scope" {
-        "self.wake_one(inbox); // if all" => "drop(inbox); // if all"
-    }
-    "try_2: a scope closes when its body is over" in "ch16_scope.rs" by "ch16_scope" {
+    "try_2: a scope closes and does not wait to be idle" in "ch16_scope.rs" by "ch16_scope" {
         "shared.backlog.close_when_idle(started);" => "shared.backlog.close();"
+    }
+    "a scope is idle while one still works" in "ch14_backlog.rs" by "ch16_scope" {
+        "if searching && asleep == inbox.last_asleep {" => "if searching && asleep + 1 >= inbox.last_asleep {"
+    }
+    "all sleep already, and nobody sees that it is the end" in "ch14_backlog.rs" by "ch16_scope" {
+        "        self.wake_one(inbox); // if all" => "        drop(inbox); // if all"
+    }
+    "try_2: `map` submits the first input only" in "ch17_map.rs" by "ch17_map" {
+        "while map.submitted.len() < window && map.submit_next() {}" => "map.submit_next();"
     }
     "the window opens before the oldest has ended" in "ch17_map.rs" by "ch17_map" {
         "        let outcome = self.submitted.pop_front()?.result();"

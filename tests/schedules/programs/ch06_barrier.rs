@@ -2,6 +2,7 @@
 
 use super::ch06_barrier::Barrier;
 use crate::program::{bound, programs};
+use std::sync::atomic::Ordering::SeqCst;
 use std::thread;
 use std::time::Duration;
 
@@ -13,6 +14,20 @@ programs! {
         thread::scope(|scope| {
             scope.spawn(|| (barrier.wait().unwrap(), barrier.wait().unwrap()));
             (barrier.wait().unwrap(), barrier.wait().unwrap())
+        });
+    }
+
+    fn nobody_passes_before_the_action_has_run(bound(2), 22) {
+        let done = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let act = done.clone();
+        let barrier = Barrier::new(2).with_action(move || act.store(true, SeqCst));
+        let meet = || {
+            barrier.wait().unwrap();
+            assert!(done.load(SeqCst));
+        };
+        thread::scope(|scope| {
+            scope.spawn(meet);
+            meet();
         });
     }
 

@@ -15,6 +15,19 @@ programs! {
         job.run(&|| ());
     }
 
+    fn a_stranger_waits_and_does_not_help(bound(2), 33) {
+        let pool = PoolId::new();
+        let stranger = thread::current().id();
+        let (job, future) = task(pool, move || assert_ne!(thread::current().id(), stranger));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                pool.enter();
+                job.run(&|| ());
+            });
+            assert_eq!(future.result(), Ok(()));
+        });
+    }
+
     fn two_run_the_same_job(bound(3), 24) {
         let runs = real::sync::atomic::AtomicUsize::new(0);
         let count = || runs.fetch_add(1, real::sync::atomic::Ordering::SeqCst);

@@ -20,6 +20,19 @@ programs! {
         assert_eq!(done.load(SeqCst), 2);
     }
 
+    fn a_task_spawns_another_while_a_worker_is_idle(bound(1), 243) {
+        let done = AtomicUsize::new(0);
+        scope(2, |outer| {
+            let inner = outer.clone();
+            let done = &done;
+            drop(outer.spawn(move || {
+                std::thread::yield_now();
+                drop(inner.spawn(move || done.fetch_add(1, SeqCst)));
+            }));
+        });
+        assert_eq!(done.load(SeqCst), 1);
+    }
+
     fn two_tasks_and_two_workers(bound(1), 251) {
         let done = AtomicUsize::new(0);
         scope(2, |tasks| {

@@ -8,12 +8,14 @@ use real::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 programs! {
     fn two_inputs_end_in_any_order(bound(0), 9) {
-        let workers = Workers::new(2);
+        let (workers, submitted) = (Workers::new(2), AtomicUsize::new(0));
         let outcomes = map([1, 2], |input| {
+            submitted.fetch_add(1, SeqCst);
             let (promise, future) = promise();
             drop(workers.run(move || promise.complete(Ok(input)).is_ok()));
             future
         });
+        assert_eq!(submitted.load(SeqCst), 2);
         let values: Vec<_> = outcomes.map(Result::unwrap).collect();
         assert_eq!(values, [1, 2]);
     }
