@@ -163,8 +163,8 @@ impl Barrier {
         self.wait_timeout(Duration::MAX)
     }
 
-    /// Like [`wait`](Self::wait), but no longer than `limit`. The action of another thread counts as
-    /// waiting; the action on this thread takes as long as it takes.
+    /// Like [`wait`](Self::wait), but no longer than `limit`. The action of another thread counts
+    /// as waiting; the action on this thread takes as long as it takes.
     ///
     /// # Errors
     /// Also [`BarrierError::TimedOut`] if the limit passed, which breaks the barrier.

@@ -242,12 +242,15 @@ impl Shared<'_> {
     /// (I1).
     fn work(&self, number: usize) {
         self.id.enter();
-        while let Some(job) = self.backlog.next(number) {
+        loop {
+            let next = self.backlog.next(number);
+            let Some(job) = next else { return };
             job.run(&|| ());
             // Also kept if it has not ended: `run` does nothing if another worker, which waited for
             // this task, is in the middle of it. How it ended is asked when all is over.
             if !job.is_accounted_for() {
-                self.unread.lock().unwrap().push(job);
+                let mut unread = self.unread.lock().unwrap();
+                unread.push(job);
             }
         }
     }

@@ -134,16 +134,18 @@ pub fn square_sum<E: Executor>(
     let last = |first: u64| n.min(first.saturating_add(BLOCK as u64 - 1));
     let blocks = (1..=n).step_by(BLOCK).map(|first| pool.submit_all(square, first..=last(first)));
     let (mut sum, mut count, mut blocks) = (0_u128, 0, blocks.peekable());
-    while let Some(block) = blocks.next() {
+    loop {
+        let next = blocks.next();
+        let Some(block) = next else { return Ok(sum) };
         blocks.peek(); // (3) submits the next one: the workers have it before this one is done (I3)
-        for future in as_completed(block) {
+        let done = as_completed(block);
+        for future in done {
             let too_large = || Error::Refused { reason: "the sum is over 128 bits".into() };
             sum = sum.checked_add(future.result()?).ok_or_else(too_large)?; // (2)
             count += 1;
             progress(count);
         }
     }
-    Ok(sum)
 }
 
 /// The program: says the sum, or what is wrong, in one line on standard output, and returns the

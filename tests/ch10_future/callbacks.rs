@@ -24,9 +24,10 @@ fn i3_callbacks_registered_before_completion_have_run_when_result_returns() {
     });
 }
 
-// Done as it says, these go red: this one and `i3_callbacks_registered_before_completion…`, because a
-// reader no longer waits for the callbacks; `each_state_says_what_it_is` and the rows `Completing`,
-// `Failing` and `Cancelling` of the table, because such a future says that it is done.
+// Done as it says, these go red: this one and `i3_callbacks_registered_before_completion…`, because
+// a reader no longer waits for the callbacks; `each_state_says_what_it_is` and the rows
+// `Completing`, `Failing` and `Cancelling` of the table, because such a future says that it is
+// done.
 #[test]
 fn try_2_a_future_is_not_done_while_a_callback_runs() {
     watchdog("a future that is asked by its own callback", || {

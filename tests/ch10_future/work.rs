@@ -1,4 +1,5 @@
-//! The work: claimed once, dropped on the spot, handed back; and the end of a task as its worker hears it.
+//! The work: claimed once, dropped on the spot, handed back; and the end of a task as its worker
+//! hears it.
 
 use crate::*;
 

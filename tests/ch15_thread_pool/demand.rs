@@ -94,7 +94,8 @@ fn i2_a_task_finished_by_somebody_else_makes_no_worker_idle() {
 // CPython: InterpreterPoolExecutorTest::test_blocking_with_limited_workers
 #[test]
 fn as_many_tasks_meet_as_there_are_workers() {
-    // No wake-up is lost: each round ends only if all its tasks run at once, however they came to lie about.
+    // No wake-up is lost: each round ends only if all its tasks run at once, however they came to
+    // lie about.
     watchdog("tasks that meet", || {
         for workers in [2, 3, 4, 7] {
             let pool = pool(workers);

@@ -54,8 +54,8 @@ impl End {
 // CPython: ExecutorShutdownTest::test_hang_issue12364
 #[test]
 fn i1_every_end_does_to_queued_and_running_work_what_the_table_says() {
-    // I1, I6. CPython: ThreadPoolShutdownTest::test_shutdown_no_wait, test_context_manager_shutdown,
-    // ExecutorShutdownTest::test_run_after_shutdown
+    // I1, I6. CPython: ThreadPoolShutdownTest::test_shutdown_no_wait,
+    // test_context_manager_shutdown, ExecutorShutdownTest::test_run_after_shutdown
     watchdog("one of the ends", || {
         for end in ENDS {
             let (pool, started, ended) = counted(ThreadPool::builder().workers(1));
