@@ -209,7 +209,7 @@ fn show(story: Story) {
 fn tell() {
     static LOCK: Lock = Lock::new();
     let (small, both_have_read) = (SmallLock::default(), Barrier::new(2));
-    let meet = || drop(both_have_read.wait());
+    let meet = || _ = both_have_read.wait();
     let no_lock = count(|| (), || (), meet);
     let with_small = count(|| small.lock(), || small.unlock(), yield_now);
     let waiter = if lost_wake_up() { "still sleeps" } else { "is awake" };

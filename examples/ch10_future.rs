@@ -27,7 +27,7 @@ use std::time::Duration;
 
 /// The smallest version: the work goes one way, the answer comes another. A cancellation has no
 /// place: the closure is in the queue, and nobody finds it there.
-fn closure_and_channel(data: &Arc<&'static str>) -> usize {
+fn closure_and_channel(data: &Arc<String>) -> usize {
     let (queue, jobs) = channel::<Box<dyn FnOnce() + Send>>();
     let (answer, answered) = channel();
     let captured = data.clone();
@@ -45,7 +45,7 @@ impl<W: Send> Source<W, usize> for Elsewhere {}
 
 fn tell() -> Result<String, std::fmt::Error> {
     let mut story = String::new();
-    let data = Arc::new("a large file");
+    let data = Arc::new(String::from("a large file"));
     writeln!(story, "a closure and a channel")?;
     let owners = closure_and_channel(&data);
     writeln!(story, "  the caller has left:     the data has {owners} owners")?;

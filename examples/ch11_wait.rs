@@ -123,8 +123,8 @@ fn tell() -> Result<String, std::fmt::Error> {
 
     let futures = failed.done.into_iter().chain(failed.not_done);
     let mut news = as_completed(futures).within(Duration::ZERO);
-    let came = news.by_ref().take(3).map(|future| future.unwrap().result()).count();
-    assert_eq!(came, 3);
+    let came: Vec<_> = news.by_ref().take(3).map(|future| future.unwrap().result()).collect();
+    assert_eq!(came.len(), 3);
     let late = news.next().unwrap().unwrap_err();
     writeln!(story, "limit of zero:    three come out, then: {late}")?;
     let left = news.into_unfinished();

@@ -58,7 +58,11 @@ fn tell() -> Result<String, std::fmt::Error> {
     let mut story = String::new();
     let smallest = Smallest::default();
     (0..1_000).for_each(|job| smallest.push(job));
-    let jobs = (0..1_000).map(|_| smallest.next()).count();
+    let mut jobs = 0;
+    for _ in 0..1_000 {
+        smallest.next();
+        jobs += 1;
+    }
     let notifies = smallest.notifies.lock().unwrap();
     writeln!(story, "one lock for all, a notify at each push: {jobs} jobs, {notifies} notifies")?;
 

@@ -173,7 +173,6 @@ impl PoolId {
     const DEEPEST: u32 = 128;
 
     /// An id that no other pool has.
-    #[expect(clippy::new_without_default, reason = "no two are alike, and a default should be")]
     pub fn new() -> PoolId {
         static LAST: AtomicU32 = AtomicU32::new(0);
         PoolId(LAST.fetch_add(1, Ordering::Relaxed) + 1)
@@ -212,7 +211,7 @@ impl PoolId {
         let name = thread::current().name().unwrap_or("worker").to_owned();
         let life = move || {
             self.enter();
-            let ready = prepare.as_ref().map_or(true, |prepare| prepare());
+            let ready = prepare.as_ref().is_none_or(|prepare| prepare());
             PREPARE.set(prepare);
             if ready {
                 run();

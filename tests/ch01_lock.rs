@@ -374,7 +374,7 @@ fn i2_waits_that_time_out_while_the_lock_comes_free_lose_no_turn() {
 fn the_wrong_locks_fail_and_the_right_ones_count() {
     watchdog("the wrong versions end by themselves", || {
         let (meeting, small, lock) = (Barrier::new(2), wrong::SmallLock::default(), Lock::new());
-        assert_eq!(wrong::count(|| (), || (), || drop(meeting.wait())), 1);
+        assert_eq!(wrong::count(|| (), || (), || _ = meeting.wait()), 1);
         assert_eq!(wrong::count(|| small.lock(), || small.unlock(), thread::yield_now), 2);
         let release = || lock.unlock().unwrap();
         assert_eq!(wrong::count(|| lock.lock().forget(), release, thread::yield_now), 2);

@@ -393,7 +393,7 @@ fn try_3_all_answers_in_the_order_of_the_jobs() {
             vec![
                 Box::new(move || _ = both.wait()),
                 Box::new(move || _ = meets.wait()),
-                Box::new(|| quiet_panic()),
+                Box::new(quiet_panic),
             ],
         );
         assert_eq!(answers, [Some(()), Some(()), None]);

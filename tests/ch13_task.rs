@@ -152,8 +152,11 @@ fn i1_the_job_of_work_that_its_waiter_has_run_does_nothing() {
 
 thread_local!(static LOCAL: RefCell<Option<&'static str>> = const { RefCell::new(None) });
 
+/// The name of each thread, and whether it was prepared.
+type Seen = Arc<Mutex<Vec<(Option<String>, bool)>>>;
+
 /// A chain of `depth` waits; what each task sees of its thread.
-fn deep(home: PoolId, depth: u32, seen: &Arc<Mutex<Vec<(Option<String>, bool)>>>) {
+fn deep(home: PoolId, depth: u32, seen: &Seen) {
     let name = thread::current().name().map(str::to_owned);
     seen.lock().unwrap().push((name, LOCAL.with_borrow(|local| *local == Some("prepared"))));
     if depth > 0 {
@@ -231,7 +234,9 @@ fn try_1_the_awaited_task_overtakes_the_one_before_it() {
         });
         outer.result().unwrap();
         until("the first has begun", || begun.lock().unwrap().len() == 3);
-        Arc::into_inner(pool).map(drop);
+        if let Some(a) = Arc::into_inner(pool) {
+            drop(a)
+        }
         begun.lock().unwrap().clone()
     });
     assert_eq!(begun, ["outer", "second", "first"]);

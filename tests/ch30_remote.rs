@@ -273,7 +273,8 @@ fn i3_a_filter_answers_line_by_line_in_order() {
 
 #[test]
 fn a_panic_fails_its_line_and_no_other() {
-    let tasks = Tasks::new().with("half", |n: u32| if n % 2 == 0 { n / 2 } else { panic!("odd") });
+    let tasks =
+        Tasks::new().with("half", |n: u32| if n.is_multiple_of(2) { n / 2 } else { panic!("odd") });
     let (mut results, mut errors) = (Vec::new(), Vec::new());
     let failed = filter(&tasks, "half", &b"4\n5\n6\n"[..], &mut results, &mut errors).unwrap();
     assert_eq!((failed, results), (1, b"2\n3\n".to_vec()));
@@ -386,9 +387,10 @@ fn gnu_parallel_runs_the_filter_in_blocks() {
         let (code, results, errors) = shell(&format!("{parallel} \"$W\" --filter square | {sum}"));
         assert_eq!((code, results.as_str()), (0, "1000 333833500\n"), "{errors}");
         // A block with a failure is told by parallel's own exit status.
-        let (code, ..) = shell(&format!(
-            "(seq 1 5; echo x) | parallel --will-cite --pipe -N 3 \"$W\" --filter square"
-        ));
+        let (code, ..) = shell(
+            &"(seq 1 5; echo x) | parallel --will-cite --pipe -N 3 \"$W\" --filter square"
+                .to_string(),
+        );
         assert_eq!(code, 1);
     });
 }

@@ -307,7 +307,7 @@ impl Game {
         loop {
             let line = match self.lines.recv_timeout(PATIENCE) {
                 Ok(line) => line,
-                Err(error) if error == std::sync::mpsc::RecvTimeoutError::Disconnected => {
+                Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => {
                     return Ok(None);
                 }
                 Err(_) if self.input.is_none() => {

@@ -6,12 +6,14 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::mem::ManuallyDrop;
 
+type Steps = VecDeque<Box<dyn FnOnce()>>;
+
 thread_local! {
     /// This thread is in the middle of done callbacks.
     static IN_CALLBACKS: Cell<bool> = const { Cell::new(false) };
     /// What they have put off, oldest first. Never dropped, so that a thread may still complete a
     /// promise while it drops its other thread-locals; empty between two rounds of callbacks.
-    static LATER: ManuallyDrop<RefCell<VecDeque<Box<dyn FnOnce()>>>> =
+    static LATER: ManuallyDrop<RefCell<Steps>> =
         const { ManuallyDrop::new(RefCell::new(VecDeque::new())) };
 }
 

@@ -11,7 +11,7 @@ fn nested(pool: &Arc<ThreadPool>, depth: u32) -> u32 {
 }
 
 #[test]
-fn ten_waits_deep_on_one_worker() {
+fn i4_ten_waits_deep_on_one_worker() {
     watchdog("ten nested tasks", || assert_eq!(nested(&pool(1), 10), 10));
 }
 
