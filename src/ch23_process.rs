@@ -18,7 +18,8 @@
 //! ## Steps
 //!
 //! 1. `Command::output` runs a program once. A worker stays, so its pipes stay open: what goes in
-//!    ([`Requests`]), what comes out ([`Replies`]), and a hand on the process itself ([`Killer`]).
+//!    (standard input), what comes out ([`Replies`]), and a hand on the process itself
+//!    ([`Killer`]).
 //! 2. Three pipes and one thread: while it waits at one, another fills and the worker stops. So
 //!    standard error has a thread of its own, and a long request is written beside the reading.
 //! 3. Death has three signs, each alone misleading. Standard output ends, but a grandchild may hold

@@ -387,10 +387,8 @@ fn gnu_parallel_runs_the_filter_in_blocks() {
         let (code, results, errors) = shell(&format!("{parallel} \"$W\" --filter square | {sum}"));
         assert_eq!((code, results.as_str()), (0, "1000 333833500\n"), "{errors}");
         // A block with a failure is told by parallel's own exit status.
-        let (code, ..) = shell(
-            &"(seq 1 5; echo x) | parallel --will-cite --pipe -N 3 \"$W\" --filter square"
-                .to_string(),
-        );
+        let (code, ..) =
+            shell("(seq 1 5; echo x) | parallel --will-cite --pipe -N 3 \"$W\" --filter square");
         assert_eq!(code, 1);
     });
 }

@@ -234,7 +234,7 @@ impl<'env, T> Future<'env, T> {
     /// earlier one.
     ///
     /// # Wakes
-    /// Everyone who waits for the task. Its callbacks run here.
+    /// Every thread that waits for the task. Its callbacks run here.
     pub fn cancel(&self) -> bool {
         self.slot.fail(Error::Cancelled);
         self.is_cancelled()
@@ -337,7 +337,7 @@ impl<T: Send + 'static> Promise<T> {
     /// Fulfils the promise, which is used up by it.
     ///
     /// # Wakes
-    /// Everyone who waits for the future. Its callbacks run here; if this is a done callback of
+    /// Every thread that waits for the future. Its callbacks run here; if this is a done callback of
     /// another future, they run after it has returned (I6).
     ///
     /// # Errors

@@ -74,7 +74,7 @@ impl<'env, S: Source<W, T>, W: Send, T: Send> Slot<'env, S, W, T> {
     /// that this thread is free, and must not touch a future.
     ///
     /// # Wakes
-    /// Everyone who waits for the task. The callbacks run here.
+    /// Every thread that waits for the task. The callbacks run here.
     pub fn complete(&self, outcome: Result<T, Error>, last: &dyn Fn()) {
         let state = self.lock();
         if let Stage::Running = state.stage {
@@ -89,7 +89,7 @@ impl<'env, S: Source<W, T>, W: Send, T: Send> Slot<'env, S, W, T> {
     /// run. A slot that is not pending stays as it is.
     ///
     /// # Wakes
-    /// Everyone who waits for the task. The callbacks run here.
+    /// Every thread that waits for the task. The callbacks run here.
     pub fn fail(&self, error: Error) {
         let mut state = self.lock();
         let Some(work) = state.take_work(Stage::Ended(None)) else { return };

@@ -17,7 +17,7 @@
 //!
 //! ## Steps
 //!
-//! 1. The twenty-line pool, its queue a [`Backlog`]. Starts eight threads for one task.
+//! 1. The twenty-line pool, its queue a `Backlog`. Starts eight threads for one task.
 //! 2. A thread is started when there are more tasks under way than threads. Fails if a worker
 //!    counts as free too early: a callback of its task blocks, and the next task gets no thread.
 //! 3. So a worker says itself that it is free: when no foreign code of its task can run any more,
@@ -232,7 +232,7 @@ impl ThreadPool {
     /// As [`ThreadPool::shutdown`].
     ///
     /// # Wakes
-    /// Everyone who waits for a cancelled task. Its callbacks run here.
+    /// Every thread that waits for a cancelled task. Its callbacks run here.
     #[doc(alias = "cancel_futures")]
     pub fn shutdown_now(&self) {
         self.shared.end(Error::ShutDown, &Error::Cancelled);
