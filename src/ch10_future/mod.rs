@@ -337,7 +337,7 @@ impl<T: Send + 'static> Promise<T> {
     /// Fulfils the promise, which is used up by it.
     ///
     /// # Wakes
-    /// Every thread that waits for the future. Its callbacks run here; if this is a done callback of
+    /// Every waiting thread for the future. Its callbacks run here; if this is a done callback of
     /// another future, they run after it has returned (I6).
     ///
     /// # Errors
