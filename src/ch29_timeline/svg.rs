@@ -18,6 +18,7 @@ const TICKS: f64 = 8.0;
 
 const STYLE: &str = "text{font:13px system-ui,sans-serif;fill:#222}.axis{fill:#8886}\
 .row{fill:#8881}.wait{fill:#8888}.name{fill:#fff}.dark{fill:#111}\
+@media(max-width:600px){text{font-size:24px}.name,.dark{display:none}}\
 @media(prefers-color-scheme:dark){svg{background:#161616}text{fill:#ddd}.name{fill:#fff}.dark{fill:#111}}";
 
 /// Draws `spans` as a standalone SVG: a row for each worker, a colour for each name of a task, the
