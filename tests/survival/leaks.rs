@@ -14,8 +14,8 @@ fn a_thousand_workers_leave_no_descriptor_no_thread_no_zombie() {
                 (0..workers).map(|n: u64| pool.call::<u64, u64>("echo", n)).collect();
             for (n, future) in (0..workers).zip(futures) {
                 assert_eq!(future.result(), Ok(n));
-                // Three pipes and two duplicates for each of two workers; as many for two that end, whose
-                // threads have not closed them yet, and for the two that start in their place.
+                // Three pipes and two duplicates for each of two workers; as many for two that end,
+                // whose threads have not closed them yet, and for the two that start after them.
                 assert!(
                     count("fd") <= before + 32,
                     "{} descriptors after {n} workers",
