@@ -127,7 +127,8 @@ pub struct Backlog<J> {
 }
 
 /// Alone on its cache lines, so that a push does not take away the line a worker reads its shelf's
-/// address from. With this and the same for each shelf, four producers need 0.8 of the time.
+/// address from. With this, the same for each shelf and a shorter `next`, measured together, four
+/// producers need 0.8 of the time.
 #[repr(align(128))]
 struct Inbox<J> {
     jobs: VecDeque<J>,

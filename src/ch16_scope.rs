@@ -23,7 +23,7 @@
 //! 3. When may they end? "The backlog is empty" fails: a task that runs may spawn the next one. So
 //!    the body ends first, and then the backlog closes as soon as every worker waits for a task and
 //!    there is none: nobody is left who could spawn. (A count of the tasks under way says the same,
-//!    and costs two changes of one number that all threads share: a fifth of a small task.)
+//!    and costs each task two changes of one number that all threads share.)
 //!
 //! ## Picture
 //!
