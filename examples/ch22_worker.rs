@@ -194,10 +194,16 @@ fn be_the_worker(typed: &str) -> String {
             Ok(square) => format!("the square of {n} is {square}"),
             Err(error) => format!("there is no square of {n}: {error}"),
         };
-        eprintln!("[the pool] {heard}");
+        say(&format!("[the pool] {heard}\n"));
         said += &format!("{heard}\n");
     }
     said
+}
+
+/// Shows a whole line in one write: typist and pool write to one terminal, and between two pieces
+/// of a line, as `eprintln!` writes them, the other's could come.
+fn say(line: &str) {
+    _ = io::stderr().write_all(line.as_bytes());
 }
 
 /// Stands between a pool and a person: requests go to standard error, which the pool passes on, and
@@ -205,7 +211,7 @@ fn be_the_worker(typed: &str) -> String {
 fn typist(typed: &str) -> io::Result<()> {
     thread::spawn(|| {
         for request in io::stdin().lines().map_while(Result::ok) {
-            eprintln!("[you are asked] {request}");
+            say(&format!("[you are asked] {request}\n"));
         }
         process::exit(0); // the end of the input
     });
