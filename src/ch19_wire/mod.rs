@@ -205,7 +205,7 @@ pub fn to_line<T: Wire>(value: &T) -> String {
 /// assert_eq!(error.to_string(), r#"column 8: expected a whole number from 0 to 255, found "x]""#);
 /// ```
 pub fn from_line<T: Wire>(text: &str) -> Decoded<T> {
-    let mut input = Reader { text, at: 0, depth: 0 };
+    let mut input = Reader::new(text);
     let value = T::decode(&mut input)?;
     if input.rest().is_empty() { Ok(value) } else { Err(input.error("the end of the line")) }
 }
@@ -233,6 +233,33 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    /// The start of `text`. For one value that is all of the line there is [`from_line`].
+    ///
+    /// # Examples
+    /// What is known of an object, and the rest of it skipped:
+    ///
+    /// ```
+    /// use concurrent_explained::ch19_wire::{Decoded, Ignored, Reader};
+    ///
+    /// fn pid(text: &str) -> Decoded<Option<u32>> {
+    ///     let (mut input, mut pid) = (Reader::new(text), None);
+    ///     input.expect('{')?;
+    ///     while let Some(key) = input.key::<String>()? {
+    ///         match key.as_str() {
+    ///             "pid" => pid = input.item()?,
+    ///             _ => _ = input.item::<Ignored>()?,
+    ///         }
+    ///     }
+    ///     Ok(pid)
+    /// }
+    ///
+    /// assert_eq!(pid(r#"{"tasks":["square"],"pid":42}"#), Ok(Some(42)));
+    /// assert!(pid(r#"{"tasks":["square" 2],"pid":42}"#).is_err());
+    /// ```
+    pub fn new(text: &'a str) -> Self {
+        Reader { text, at: 0, depth: 0 }
+    }
+
     /// Steps over white space; what is left of the line.
     pub fn rest(&mut self) -> &'a str {
         let space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
@@ -303,6 +330,20 @@ impl<'a> Reader<'a> {
         Ok(all)
     }
 
+    /// The key of the next entry of an object, and steps over its colon: its value is what is read
+    /// next. `None` at the closing brace, which is stepped over too.
+    ///
+    /// # Errors
+    /// Those of the key, and of the comma and the colon around it.
+    pub fn key<K: Wire>(&mut self) -> Decoded<Option<K>> {
+        if self.rest().starts_with('}') {
+            return self.expect('}').map(|()| None);
+        }
+        let key = self.item()?;
+        self.expect(':')?;
+        Ok(Some(key))
+    }
+
     /// The next number or word, if `read` takes it; `what` it should be if not.
     ///
     /// # Errors
@@ -338,12 +379,10 @@ pub fn entries<K: Wire>(
     mut value: impl FnMut(K, &mut Reader<'_>) -> Decoded<()>,
 ) -> Decoded<()> {
     input.expect('{')?;
-    while !input.rest().starts_with('}') {
-        let key = input.item()?;
-        input.expect(':')?;
+    while let Some(key) = input.key()? {
         value(key, input)?;
     }
-    input.expect('}')
+    Ok(())
 }
 
 /// Appends a value inside of the one being written, after the comma it may need.
