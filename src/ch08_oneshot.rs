@@ -18,28 +18,32 @@
 //! 1. `Mutex<Option<T>>` and a `Condvar`: the reader sleeps until the value is there. Fails because
 //!    a writer that panics or returns early never writes, and its reader sleeps on; so the end of
 //!    the writer must be an event. (The example has this version, complete.)
-//! 2. A [`Sender`] whose `drop` says "I am gone": a `return`, a `?` and a panic all drop what they
-//!    leave. Fails because the reader may leave first, and the writer believes that its value was
-//!    read; so the end of the reader must be an event too.
-//! 3. Two ends that say the same thing in the same way, and [`Sender::send`] gives the value back
-//!    when nobody will read it.
+//! 2. A box that is filled once, as in chapter 06: with the value, or with the news that there will
+//!    be none. A [`Sender`] fills it when it is dropped: a `return`, a `?` and a panic all drop
+//!    what they leave. Fails because the reader may leave first, and the writer believes that its
+//!    value was read.
+//! 3. The end of the reader wakes nobody, as a writer never waits. So it need not be an event:
+//!    [`Sender::send`] asks whether its handle is the last one, and then gives the value back.
 //!
 //! ## Picture
 //!
 //! ```text
-//!   Sender ─(1) send──▶ ┌─────────────────────────┐ ──(3) recv─▶ Receiver
-//!      │                │ value: None or Some     │                  │
-//!      └──(2) drop────▶ │ over: one end is gone   │ ◀────(2) drop────┘
-//!                       └─────────────────────────┘
+//!   Sender ─(1) send──▶ ┌─────────────────────────────┐ ──(3) recv─▶ Receiver
+//!      │                │ None, then filled once:     │
+//!      └──(2) drop────▶ │ Some(Some(value)) or        │
+//!                       │ Some(None), "there is none" │
+//!                       └─────────────────────────────┘
 //!
-//!   seen by      │ the value is there │ over               │ neither
-//!   ─────────────┼────────────────────┼────────────────────┼──────────────────
-//!   send         │ –                  │ the value comes    │ stores the value
-//!                │                    │ back               │
-//!   recv         │ takes the value    │ None               │ waits
-//!   recv_timeout │ takes the value    │ None               │ waits, then the
-//!                │                    │                    │ receiver back
-//!   is_ready     │ true               │ true               │ false
+//!                │ empty               │ the value         │ "there is none"
+//!   ─────────────┼─────────────────────┼───────────────────┼─────────────────
+//!   send         │ stores the value, or│ –                 │ –
+//!                │ gives it back: the  │                   │
+//!                │ receiver is gone    │                   │
+//!   sender drops │ "there is none"     │ –                 │ –
+//!   recv         │ waits               │ takes it          │ None
+//!   recv_timeout │ waits, then gives   │ takes it          │ None
+//!                │ the receiver back   │                   │
+//!   is_ready     │ false               │ true              │ true
 //! ```
 //!
 //! ## Promises
@@ -69,8 +73,8 @@
 //!
 //! 1. Predict: the receiver is dropped while the value lies there unread. Which thread runs the
 //!    value's `Drop`?
-//! 2. Break: in the drop of `End`, remove the line that sets `over`. Which tests are red, though
-//!    the notification still comes?
+//! 2. Break: in the drop of [`Sender`], remove the line that fills the box. Which tests are red,
+//!    though the notification still comes?
 //! 3. Extend: write `race(questions)`, which runs each closure on a thread of its own and returns
 //!    the first answer, or `None` if all of them panic. One sender is enough.
 
@@ -95,36 +99,16 @@ use std::time::{Duration, Instant};
 /// assert_eq!(receiver.recv(), None); // there will be none
 /// ```
 pub fn oneshot<T>() -> (Sender<T>, Receiver<T>) {
-    let state = Mutex::new(State { value: None, over: false });
-    let shared = Arc::new(Shared { state, news: Condvar::new() });
-    (Sender(End(shared.clone())), Receiver(End(shared)))
+    let shared = Arc::new(Shared { filling: Mutex::new(None), filled: Condvar::new() });
+    (Sender(shared.clone()), Receiver(shared))
 }
 
 struct Shared<T> {
-    state: Mutex<State<T>>,
+    /// `None` while the box is empty. Then the value, or `Some(None)`: there will be none. A value
+    /// that nobody takes is dropped with the last end (I1), when no lock is left to be held (I4).
+    filling: Mutex<Option<Option<T>>>,
     /// The receiver waits here, alone: `notify_one` is enough.
-    news: Condvar,
-}
-
-struct State<T> {
-    /// Put here by `send`, taken by `recv`. One that nobody takes is dropped with the last end
-    /// (I1), when no lock is left to be held (I4).
-    value: Option<T>,
-    /// One end is gone. Each end that reads this is there itself, so it means "the other one".
-    over: bool,
-}
-
-/// What the two ends have in common: to be gone is news.
-struct End<T>(Arc<Shared<T>>);
-
-/// (2) The one way out: what returns, what fails and what panics comes by here (I2).
-impl<T> Drop for End<T> {
-    fn drop(&mut self) {
-        // Under the lock, or this could fall between the reader's look and its sleep: then the
-        // notification would find nobody asleep, and no other follows.
-        self.0.state.lock().unwrap().over = true;
-        self.0.news.notify_one(); // the lock is free: the guard lived as long as the line above
-    }
+    filled: Condvar,
 }
 
 /// The writing end. Dropped without a value, it tells the reader that there will be none.
@@ -137,7 +121,7 @@ impl<T> Drop for End<T> {
 /// sender.send(1).unwrap();
 /// sender.send(2).unwrap(); // error: use of moved value
 /// ```
-pub struct Sender<T>(End<T>);
+pub struct Sender<T>(Arc<Shared<T>>);
 
 impl<T> Sender<T> {
     /// Hands `value` to the receiver.
@@ -147,14 +131,22 @@ impl<T> Sender<T> {
     ///
     /// # Errors
     /// The value, if the receiver is gone: nobody will read it.
-    #[doc(alias = "set_result")]
     pub fn send(self, value: T) -> Result<(), T> {
-        let mut state = self.0.0.state.lock().unwrap();
-        if state.over {
-            return Err(value); // (I3)
+        if Arc::strong_count(&self.0) == 1 {
+            return Err(value); // (I3) only this handle is left
         }
-        state.value = Some(value); // (1)
-        Ok(()) // the lock is released, then `self` is dropped, and that wakes the reader
+        *self.0.filling.lock().unwrap() = Some(Some(value)); // (1)
+        Ok(()) // `self` is dropped here, and that wakes the reader
+    }
+}
+
+/// (2) The one way out: what returns, what fails and what panics comes by here (I2).
+impl<T> Drop for Sender<T> {
+    fn drop(&mut self) {
+        // Under the lock, or this could fall between the reader's look and its sleep: then the
+        // notification would find nobody asleep, and no other follows. What was sent stays.
+        self.0.filling.lock().unwrap().get_or_insert(None);
+        self.0.filled.notify_one(); // the lock is free: the guard lived as long as the line above
     }
 }
 
@@ -171,20 +163,15 @@ impl<T> Sender<T> {
 /// assert!(receiver.is_ready());
 /// assert_eq!(receiver.recv_timeout(Duration::MAX).unwrap(), Some("news"));
 /// ```
-pub struct Receiver<T>(End<T>);
+pub struct Receiver<T>(Arc<Shared<T>>);
 
 impl<T> Receiver<T> {
     /// Waits for the value; `None` if there will be none.
     ///
     /// # Blocks
     /// Until the sender has sent the value, or is gone.
-    #[doc(alias("result", "join"))]
     pub fn recv(self) -> Option<T> {
-        let mut state = self.0.0.state.lock().unwrap();
-        while state.value.is_none() && !state.over {
-            state = self.0.0.news.wait(state).unwrap();
-        }
-        state.value.take() // (3)
+        self.recv_timeout(Duration::MAX).expect("without a limit, only the sender ends the wait")
     }
 
     /// Like [`recv`](Receiver::recv), but gives the receiver back once `limit` has passed. Zero
@@ -197,23 +184,21 @@ impl<T> Receiver<T> {
     /// The receiver, if neither the value nor the end of the sender came in time.
     pub fn recv_timeout(self, limit: Duration) -> Result<Option<T>, Self> {
         let deadline = Instant::now().checked_add(limit); // `None`: later than any clock will say
-        let mut state = self.0.0.state.lock().unwrap();
-        while state.value.is_none() && !state.over {
+        let mut filling = self.0.filling.lock().unwrap();
+        while filling.is_none() {
             let left = deadline.map_or(limit, |end| end.saturating_duration_since(Instant::now()));
             if left.is_zero() {
-                drop(state);
+                drop(filling);
                 return Err(self);
             }
-            state = self.0.0.news.wait_timeout(state, left).unwrap().0;
+            filling = self.0.filled.wait_timeout(filling, left).unwrap().0;
         }
-        Ok(state.value.take())
+        Ok(filling.take().flatten()) // (3)
     }
 
     /// Whether [`recv`](Receiver::recv) would return at once. Once true, it stays true.
-    #[doc(alias = "done")]
     pub fn is_ready(&self) -> bool {
-        let state = self.0.0.state.lock().unwrap();
-        state.value.is_some() || state.over
+        self.0.filling.lock().unwrap().is_some()
     }
 }
 

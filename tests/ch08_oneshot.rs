@@ -210,9 +210,9 @@ fn try_1_an_unread_value_is_dropped_with_the_end_that_leaves_last() {
     });
 }
 
-// Try 2: without `over = true`, the reader wakes, finds neither value nor end, and sleeps again, as
-// its loop says. Red: `i2_…` (both), `i3_…`, `recv_timeout_…`, `try_2_…`, `try_3_…`: all in which
-// an end is gone and no value sent.
+// Try 2: without `get_or_insert(None)`, the reader wakes, finds the box empty, and sleeps again, as
+// its loop says. Red: `i2_…` (both), `recv_timeout_…`, `try_2_…`, `try_3_…`: all in which the
+// sender is gone and no value sent.
 #[test]
 fn try_2_a_notification_without_a_fact_wakes_nobody_for_good() {
     assert_eq!(read_while(drop), None);

@@ -27,11 +27,11 @@ const ROWS: &[Row] = &[
     Row::of("a semaphore", &["ch05_semaphore"], 200, "semaphore"),
     Row::of("a barrier", &["ch06_barrier"], 165, "barrier"),
     Row::of("a queue that can be closed", &["ch07_queue"], 200, "queue"),
-    Row::of("the smallest future", &["ch08_oneshot"], 75, "oneshot"),
+    Row::of("the smallest future", &["ch08_oneshot"], 60, "oneshot"),
     Row::of(
         "the smallest thread pool with answers",
         &["ch08_oneshot", "ch12_workers"],
-        140,
+        120,
         "workers",
     ),
     Row::of(

@@ -158,14 +158,16 @@ const WAITING: &[Mutant] = mutants! {
             => "if must_wait(&state) && !time_left(deadline).is_zero() {\n            state = self.not_empty"
     }
     "try_2: an end goes without a word" in "ch08_oneshot.rs" by "ch08_oneshot" {
-        "self.0.state.lock().unwrap().over = true;" => "drop(self.0.state.lock().unwrap());"
+        "self.0.filling.lock().unwrap().get_or_insert(None);" => "drop(self.0.filling.lock().unwrap());"
     }
-    "`if` for `while` in `recv`" in "ch08_oneshot.rs" by "ch08_oneshot" {
-        "while state.value.is_none() && !state.over {\n            state = self.0.0.news.wait(state).unwrap();"
-            => "if state.value.is_none() && !state.over {\n            state = self.0.0.news.wait(state).unwrap();"
+    "`if` for `while` in `recv_timeout`" in "ch08_oneshot.rs" by "ch08_oneshot" {
+        "while filling.is_none() {" => "if filling.is_none() {"
+    }
+    "a reader that is gone is not asked for" in "ch08_oneshot.rs" by "ch08_oneshot" {
+        "Arc::strong_count(&self.0) == 1" => "Arc::strong_count(&self.0) == 0"
     }
     "nobody is notified" in "ch08_oneshot.rs" by "ch08_oneshot" {
-        "        self.0.news.notify_one();" => "        //"
+        "        self.0.filled.notify_one();" => "        //"
     }
 };
 

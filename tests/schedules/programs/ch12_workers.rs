@@ -21,7 +21,7 @@ programs! {
         assert_eq!((first.recv(), second.recv()), (Some(Some(1)), Some(true)));
     }
 
-    fn a_job_panics_and_the_next_one_runs(bound(2), 185) {
+    fn a_job_panics_and_the_next_one_runs(bound(2), 151) {
         let workers = Workers::new(1);
         let first = workers.run(|| panic!("a job"));
         let second = workers.run(|| 2);
