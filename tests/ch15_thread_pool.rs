@@ -23,7 +23,7 @@ pub(crate) use std::{env, iter};
 pub(crate) use concurrent_explained::ch09_outcome::catch;
 pub(crate) use concurrent_explained::ch15_thread_pool::Builder;
 pub(crate) use concurrent_explained::{
-    Error, Future, ReturnWhen, ThreadPool, as_completed, set_failure_hook, wait,
+    Error, Future, ReturnWhen, ThreadPool, as_completed, oneshot, set_failure_hook, wait,
 };
 pub(crate) use support::{Gate, Grenade, until, watchdog};
 
@@ -126,7 +126,7 @@ pub(crate) fn is_child(name: &str) -> bool {
 fn a_pool_is_send_and_sync_and_its_debug_does_not_block() {
     fn send_and_sync<T: Send + Sync>(_: &T) {}
     let builder = ThreadPool::builder().workers(3).name("debug");
-    assert_eq!(format!("{builder:?}"), "Builder { workers: 3, name: Some(\"debug\"), .. }");
+    assert_eq!(format!("{builder:?}"), "Builder { workers: 3, name: \"debug\", .. }");
     let pool = builder.build();
     send_and_sync(&pool);
     assert_eq!(format!("{pool:?}"), "ThreadPool { name: \"debug\", .. }");
@@ -279,10 +279,10 @@ fn a_program_that_cancels_its_tasks_and_ends_neither_hangs_nor_complains() {
     pool.shutdown_now();
 }
 
-// The answers to `Try`.
+// Tasks that wait for tasks.
 
 #[test]
-fn try_1_the_awaited_task_overtakes_the_one_before_it() {
+fn i4_the_awaited_task_overtakes_the_one_before_it() {
     watchdog("an outer task and two inner ones", || {
         for (limit, expected) in [(None, ["outer", "b", "a"]), (Some(ZERO), ["outer", "a", "b"])] {
             let (pool, begun) = (pool(1), Arc::new(Mutex::new(Vec::new())));
@@ -307,7 +307,7 @@ fn try_1_the_awaited_task_overtakes_the_one_before_it() {
 }
 
 #[test]
-fn try_3_both() {
+fn i4_a_sum_in_halves_each_level_waits_for_the_next() {
     /// Runs `g` on the pool and `f` here. Safe on a worker: if no other has begun `g` by then, this
     /// one does.
     fn both<A, B: Send + 'static>(
@@ -333,5 +333,54 @@ fn try_3_both() {
             assert_eq!(sum(&pool, 0, 1_000), 499_500);
             assert_eq!(both(&pool, || 1, || -> u32 { quiet_panic("g") }), Err(panicked("g")));
         }
+    });
+}
+
+// The answers to `Try`.
+
+// Two. When the second task is spawned, each worker there is, one, has something to do. One would
+// be enough, as that worker does the second task itself (I4); but a pool cannot know that it will
+// wait.
+#[test]
+fn try_1_a_task_that_waits_for_another_starts_a_second_thread() {
+    watchdog("an outer task and an inner one", || {
+        let (pool, started, _) = counted(ThreadPool::builder().workers(4));
+        let pool = Arc::new(pool);
+        let inner = pool.clone();
+        let outer = pool.spawn(move || inner.spawn(|| 1).result());
+        assert_eq!(outer.result(), Ok(Ok(1)));
+        pool.shutdown();
+        assert_eq!(started.load(SeqCst), 2);
+
+        let (pool, started, _) = counted(ThreadPool::builder().workers(1));
+        let pool = Arc::new(pool);
+        let inner = pool.clone();
+        let outer = pool.spawn(move || inner.spawn(|| 1).result());
+        assert_eq!((outer.result(), started.load(SeqCst)), (Ok(Ok(1)), 1));
+    });
+}
+
+#[test]
+fn try_3_a_shutdown_with_a_limit() {
+    /// A thread of its own waits, for `shutdown` has no limit; chapter 08 tells of its end. After
+    /// the limit it waits on, with a handle of its own on the pool.
+    fn shutdown_within(pool: &Arc<ThreadPool>, limit: Duration) -> bool {
+        let (over, ended) = oneshot();
+        let pool = pool.clone();
+        thread::spawn(move || {
+            pool.shutdown();
+            over.send(())
+        });
+        ended.recv_timeout(limit).is_ok()
+    }
+    watchdog("a pool that is shut down twice", || {
+        let (pool, started, ended) = counted(ThreadPool::builder().workers(2));
+        let (pool, gate) = (Arc::new(pool), Gate::default());
+        let _running = begun(blocked(&pool, &gate));
+        assert!(!shutdown_within(&pool, Duration::from_millis(20)));
+        assert_eq!(pool.spawn(|| ()).result(), Err(Error::ShutDown));
+        gate.open();
+        assert!(shutdown_within(&pool, Duration::MAX));
+        assert_eq!((started.load(SeqCst), ended.load(SeqCst)), (1, 1));
     });
 }

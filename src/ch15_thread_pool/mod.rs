@@ -59,7 +59,8 @@
 //! - I5. Only workers of this pool run its work; a thread from outside that waits does not help. A
 //!   fresh stack of a deep nested wait has the worker's name, and the initializer has run there.
 //! - I6. When `shutdown` returns, except on a worker, every thread has ended. Each caller waits.
-//! - I7. Broken beats shut down: it has the cause.
+//! - I7. A pool is broken if an initializer fails, or if not even one thread can be started. Then
+//!   what is queued and what comes later fails with the cause, even after a shutdown.
 //! - Not promised: an end for two pools in a ring, where a worker of A waits for a task of B, which
 //!   waits for a task that only the sleeping worker of A could run. Help in a wait with a limit.
 //!   A free worker for a task that waits for something else than a task (an event, a queue). An
@@ -81,12 +82,12 @@
 //!
 //! ## Try
 //!
-//! 1. Predict: a pool of one, and a task that spawns two others and waits for the second. In which
-//!    order do the three begin? And if it waits with `result_timeout`?
+//! 1. Predict: on a pool of four, the first task spawns another and waits for it. How many threads
+//!    start, and how many would be enough?
 //! 2. Break: in `Shared::work`, take the task off `under_way` before `run`, and pass `&|| ()`.
 //!    Which tests go red?
-//! 3. Extend: write `both(&pool, f, g)`, which runs `g` on the pool and `f` on the calling thread,
-//!    and returns both values. Is it safe to call it on a worker of the same pool?
+//! 3. Extend: write `shutdown_within(pool, limit)`, which shuts the pool down, waits at most that
+//!    long, and says whether every thread has ended. Which thread must do the waiting?
 
 // Part of concurrent-explained, MIT OR Apache-2.0.
 
@@ -95,7 +96,7 @@ mod shared;
 use super::ch09_outcome::Error;
 use super::ch10_future::Future;
 use super::ch13_task::task;
-use shared::{Initializer, Shared};
+use shared::{Settings, Shared};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -134,7 +135,7 @@ impl ThreadPool {
     }
 
     /// Returns a builder. Default: at most `min(32, processors + 4)` threads, named
-    /// `ThreadPool-K_N`: the Nth of the Kth pool without a name, both counted from 0.
+    /// `ThreadPool-K_N`: the Nth thread of the Kth builder, both counted from 0.
     ///
     /// # Examples
     /// ```
@@ -146,15 +147,17 @@ impl ThreadPool {
     /// # Ok::<(), concurrent_explained::Error>(())
     /// ```
     pub fn builder() -> Builder {
+        static BUILDERS: AtomicUsize = AtomicUsize::new(0);
         let processors = thread::available_parallelism().map_or(1, usize::from);
+        let name = format!("ThreadPool-{}", BUILDERS.fetch_add(1, Ordering::Relaxed));
         let workers = (processors + 4).min(32);
-        Builder { workers, name: None, stack_size: None, initializer: None }
+        Builder(Settings { workers, name, stack_size: None, initializer: Box::new(|| Ok(())) })
     }
 
     /// Queues `work` for the next free worker, or for the worker that waits for it.
     ///
-    /// Never waits for a worker. After a shutdown, in a broken pool, or if not even one thread can
-    /// be started, the future has failed already and the work is dropped unrun.
+    /// Never waits for a worker. After a shutdown and in a broken pool, the future has failed
+    /// already and the work is dropped unrun.
     ///
     /// # Wakes
     /// An idle worker, unless one is on its way.
@@ -177,10 +180,7 @@ impl ThreadPool {
         T: Send + 'static,
     {
         let (job, future) = task(self.shared.id, work);
-        // (1)
-        if let Err((job, error)) = self.shared.accept(job) {
-            job.fail(error);
-        }
+        self.shared.accept(job); // (1)
         future
     }
 
@@ -205,7 +205,7 @@ impl ThreadPool {
 
     /// The most threads there will be.
     pub fn workers(&self) -> usize {
-        self.shared.workers
+        self.shared.settings.workers
     }
 
     /// How many tasks are queued. A cancelled one counts until a worker has passed over it.
@@ -221,7 +221,7 @@ impl ThreadPool {
     /// pool's own workers it does not wait: the worker cannot end before its task does.
     #[doc(alias = "join")]
     pub fn shutdown(&self) {
-        self.shared.close(Error::ShutDown);
+        self.shared.backlog.close();
         self.shared.join();
     }
 
@@ -235,14 +235,14 @@ impl ThreadPool {
     /// Every thread that waits for a cancelled task. Its callbacks run here.
     #[doc(alias = "cancel_futures")]
     pub fn shutdown_now(&self) {
-        self.shared.end(Error::ShutDown, &Error::Cancelled);
+        self.shared.end(&Error::Cancelled);
         self.shared.join();
     }
 
     /// Accepts no further work and does not wait, now or in `Drop`, not even an unwinding one: what
     /// is queued runs as long as the process lives.
     pub fn detach(&self) {
-        self.shared.close(Error::ShutDown);
+        self.shared.backlog.close();
         self.detached.store(true, Ordering::Relaxed);
     }
 }
@@ -264,17 +264,12 @@ impl Drop for ThreadPool {
 
 /// What a [`ThreadPool`] is made of. Made by [`ThreadPool::builder`].
 #[must_use]
-pub struct Builder {
-    workers: usize,
-    name: Option<String>,
-    stack_size: Option<usize>,
-    initializer: Option<Initializer>,
-}
+pub struct Builder(Settings);
 
 impl Builder {
     /// The most threads there will be. At least 1.
     pub fn workers(mut self, workers: usize) -> Self {
-        self.workers = workers;
+        self.0.workers = workers;
         self
     }
 
@@ -282,7 +277,7 @@ impl Builder {
     /// 15 bytes.)
     #[doc(alias = "thread_name_prefix")]
     pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
+        self.0.name = name.into();
         self
     }
 
@@ -290,7 +285,7 @@ impl Builder {
     /// nest little: a task that waits runs others on top of its own frames, 128 deep before the
     /// next gets a fresh stack, of the default size.
     pub fn stack_size(mut self, bytes: usize) -> Self {
-        self.stack_size = Some(bytes);
+        self.0.stack_size = Some(bytes);
         self
     }
 
@@ -300,7 +295,7 @@ impl Builder {
         mut self,
         run: impl Fn() -> Result<(), String> + Send + Sync + 'static,
     ) -> Self {
-        self.initializer = Some(Box::new(run));
+        self.0.initializer = Box::new(run);
         self
     }
 
@@ -310,13 +305,10 @@ impl Builder {
     /// If there are to be no workers, or if the name contains a zero byte: no thread can have it.
     #[track_caller]
     pub fn build(self) -> ThreadPool {
-        static POOLS: AtomicUsize = AtomicUsize::new(0);
-        assert!(self.workers > 0, "a pool needs at least one worker");
-        let number = || POOLS.fetch_add(1, Ordering::Relaxed);
-        let name = self.name.unwrap_or_else(|| format!("ThreadPool-{}", number()));
+        let Settings { workers, name, .. } = &self.0;
+        assert!(*workers > 0, "a pool needs at least one worker");
         assert!(!name.contains('\0'), "the name of a thread contains no zero byte: {name:?}");
-        let shared = Shared::new(self.workers, name, self.stack_size, self.initializer);
-        ThreadPool { shared: Arc::new(shared), detached: AtomicBool::new(false) }
+        ThreadPool { shared: Arc::new(Shared::new(self.0)), detached: AtomicBool::new(false) }
     }
 }
 
@@ -324,12 +316,12 @@ impl Builder {
 
 impl fmt::Debug for ThreadPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ThreadPool").field("name", &self.shared.name).finish_non_exhaustive()
+        write!(f, "ThreadPool {{ name: {:?}, .. }}", self.shared.settings.name)
     }
 }
 
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Builder {{ workers: {}, name: {:?}, .. }}", self.workers, self.name)
+        write!(f, "Builder {{ workers: {}, name: {:?}, .. }}", self.0.workers, self.0.name)
     }
 }

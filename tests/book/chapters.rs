@@ -11,7 +11,7 @@ const MOST: usize = 200;
 /// The chapters that have more. The figures are what they have now: they may shrink, and not grow.
 const EXCEPTIONS: [(&str, usize); 9] = [
     ("ch10_future", 445),
-    ("ch15_thread_pool", 280),
+    ("ch15_thread_pool", 250),
     ("ch19_wire", 318),
     ("ch22_worker", 325),
     ("ch23_process", 310),
@@ -22,7 +22,7 @@ const EXCEPTIONS: [(&str, usize); 9] = [
 ];
 
 /// The lines of code of all chapters from 01 to 17, at most.
-const PARTS_I_TO_III: usize = 2_660;
+const PARTS_I_TO_III: usize = 2_620;
 
 /// What a header lists under `needs` is what the code imports, and comes before it.
 pub(crate) fn needs(book: &Book) -> Complaints {

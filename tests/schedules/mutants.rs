@@ -239,8 +239,8 @@ const WORKING: &[Mutant] = mutants! {
             => "            if self.is_growing() {\n                self.under_way.fetch_sub(1, Ordering::Relaxed);\n            }\n            job.run(&|| ());"
     }
     "one task is one too few for a thread" in "ch15_thread_pool/shared.rs" by "ch15_thread_pool" {
-        "if under_way > self.started.load(Ordering::Relaxed) {"
-            => "if under_way > self.started.load(Ordering::Relaxed) + 1 {"
+        "if others >= self.started.load(Ordering::Relaxed) {"
+            => "if others > self.started.load(Ordering::Relaxed) {"
     }
     "try_2: a scope closes and does not wait to be idle" in "ch16_scope.rs" by "ch16_scope" {
         "shared.backlog.close_when_idle(started);" => "shared.backlog.close();"

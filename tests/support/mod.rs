@@ -13,6 +13,7 @@
 use std::env;
 use std::fmt::Debug;
 use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -26,6 +27,10 @@ pub const PROCESS_PATIENCE: Duration = Duration::from_secs(30);
 
 const TICK: Duration = Duration::from_millis(10);
 
+/// Some wait of this program was in vain. What is broken is found by now, so the others give up
+/// after a third of the time: a Break that hangs many tests is red within seconds too.
+static GAVE_UP: AtomicBool = AtomicBool::new(false);
+
 /// Time counted in short waits rather than by the clock: where the machine is too busy to wake this
 /// thread in time, patience grows with the load.
 struct Patience {
@@ -37,12 +42,14 @@ impl Patience {
     fn new(limit: Duration) -> Patience {
         let asked = env::var("TEST_PATIENCE").ok().and_then(|seconds| seconds.parse().ok());
         let limit = limit.max(asked.map(Duration::from_secs).unwrap_or_default());
+        let limit = if GAVE_UP.load(Relaxed) { limit / 3 } else { limit };
         Patience { limit, ticks_left: limit.as_millis() / TICK.as_millis() }
     }
 
     /// True if it is not over after one more tick.
     fn tick(&mut self) -> bool {
         self.ticks_left = self.ticks_left.saturating_sub(1);
+        GAVE_UP.fetch_or(self.ticks_left == 0, Relaxed);
         self.ticks_left > 0
     }
 }

@@ -22,14 +22,14 @@ fn random(schedules: usize) -> Limits {
 }
 
 programs! {
-    fn a_task_is_spawned_and_the_pool_dropped(bound(1), 13) {
+    fn a_task_is_spawned_and_the_pool_dropped(bound(1), 12) {
         let pool = ThreadPool::new(1);
         let future = pool.spawn(|| 1);
         drop(pool);
         assert_eq!(future.result(), Ok(1));
     }
 
-    fn a_task_of_a_pool_of_one_waits_for_another(bound(1), 41) {
+    fn a_task_of_a_pool_of_one_waits_for_another(bound(1), 40) {
         let pool = Arc::new(ThreadPool::new(1));
         let inner = pool.clone();
         let outer = pool.spawn(move || inner.spawn(|| 1).result());
@@ -44,7 +44,7 @@ programs! {
         assert_eq!((first.result(), second.result()), (Ok(()), Ok(())));
     }
 
-    fn a_task_is_spawned_while_the_pool_is_shut_down(bound(1), 469) {
+    fn a_task_is_spawned_while_the_pool_is_shut_down(bound(1), 444) {
         let pool = Arc::new(ThreadPool::new(1));
         let other = pool.clone();
         let thread = thread::spawn(move || other.shutdown());
@@ -53,7 +53,7 @@ programs! {
         thread.join().unwrap();
     }
 
-    fn a_task_is_spawned_while_the_pool_is_shut_down_now(bound(1), 454) {
+    fn a_task_is_spawned_while_the_pool_is_shut_down_now(bound(1), 431) {
         let pool = Arc::new(ThreadPool::new(1));
         let other = pool.clone();
         let thread = thread::spawn(move || other.shutdown_now());
