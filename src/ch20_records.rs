@@ -85,11 +85,12 @@
 use std::any::TypeId;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher, Hash};
+use std::iter::from_fn;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 // What `wire!` needs to find where it is called, beside what is below.
-pub use super::ch19_wire::{Decoded, Ignored, Reader, Wire, entries, put, put_entry};
+pub use super::ch19_wire::{Decoded, Ignored, Reader, Wire, put};
 
 use super::ch19_wire::{comma, from_line, put_all};
 
@@ -151,15 +152,14 @@ macro_rules! wire {
                 // One variable a field, with the field's name: a field called `here` or `input` is
                 // no trouble, since a macro's own names are others than its caller's.
                 $(let mut $field = None;)+
-                // (I1)
-                entries(input, |key: String, input| {
+                input.expect('{')?;
+                while let Some(key) = input.key::<String>()? {
                     match key.as_str() {
                         // The type of the field says what is read here: nobody has to write it.
-                        $(stringify!($field) => $field = Some(input.item()?),)+
+                        $(stringify!($field) => $field = Some(input.item()?),)+ // (I1)
                         _ => drop(input.item::<Ignored>()?), // (2) (I2)
                     }
-                    Ok(())
-                })?;
+                }
                 $(let $field = present(&here, stringify!($field), $field)?;)+
                 Ok($name { $($field),+ })
             }
@@ -201,6 +201,13 @@ macro_rules! wire {
 }
 
 pub use wire;
+
+/// Appends a field. `name` is written as it is: a name of Rust's needs no escape.
+pub fn put_entry<T: Wire>(out: &mut String, name: &str, value: &T) {
+    comma(out);
+    out.extend(["\"", name, "\":"]);
+    value.encode(out);
+}
 
 /// The value of a field; or what `null` stands for, if there was none. (1)
 ///
@@ -293,12 +300,12 @@ fn read_map<K: Wire + 'static, V: Wire, C: FromIterator<(K, V)>>(
     if !is_name::<K>() {
         return input.items();
     }
-    let mut pairs = Vec::new();
-    entries(input, |key, input| {
-        pairs.push((key, input.item()?));
-        Ok(())
-    })?;
-    Ok(pairs.into_iter().collect())
+    input.expect('{')?;
+    let mut pair = || -> Decoded<Option<(K, V)>> {
+        let Some(key) = input.key()? else { return Ok(None) };
+        Ok(Some((key, input.item()?)))
+    };
+    from_fn(|| pair().transpose()).collect()
 }
 
 /// `12`, `1.5`: all nine places, without the zeros at the end.

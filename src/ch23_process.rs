@@ -80,7 +80,7 @@
 // Part of concurrent-explained, MIT OR Apache-2.0.
 
 use super::ch09_outcome::{Death, Error, catch};
-use super::ch19_wire::{Decoded, Ignored, Reader, Wire, entries, from_line, to_line};
+use super::ch19_wire::{Decoded, Ignored, Reader, Wire, from_line, to_line};
 use super::ch21_protocol::{ErrKind, Incoming, LIMIT, Lines, Message, ONE_WRITE};
 use super::ch21_protocol::{Request, VERSION};
 use super::ch22_worker::{NOT_SERVED, unlocked, worker_mark};
@@ -506,13 +506,13 @@ impl Wire for Ahead {
 
     fn decode(input: &mut Reader<'_>) -> Decoded<Self> {
         let mut ahead = Ahead(1);
-        entries(input, |key: String, input| {
+        input.expect('{')?;
+        while let Some(key) = input.key::<String>()? {
             match key.as_str() {
                 "lookahead" => ahead.0 = input.item()?,
                 _ => _ = input.item::<Ignored>()?,
             }
-            Ok(())
-        })?;
+        }
         Ok(ahead)
     }
 }

@@ -470,14 +470,14 @@ impl Wire for About {
 
     fn decode(input: &mut Reader<'_>) -> Result<Self, concurrent_explained::WireError> {
         let mut about = About::default();
-        concurrent_explained::ch19_wire::entries(input, |key: String, input| {
+        input.expect('{')?;
+        while let Some(key) = input.key::<String>()? {
             match key.as_str() {
                 "pid" => about.pid = Some(input.item()?),
                 "tasks" => about.tasks = Some(input.item()?),
                 _ => _ = input.item::<concurrent_explained::ch19_wire::Ignored>()?,
             }
-            Ok(())
-        })?;
+        }
         Ok(about)
     }
 }

@@ -34,7 +34,7 @@
 //!        ▼                                           │ (2) decode: a cursor,
 //! [7,"a\nb",null]  ── one line, no newline ──▶       │     no tree in between
 //!   ▲
-//!   └ Reader { text, at, depth }
+//!   └ Reader { text, rest, depth }
 //! ```
 //!
 //! | Rust | JSON | |
@@ -226,11 +226,15 @@ pub struct WireError {
 pub struct Reader<'a> {
     /// The whole line.
     text: &'a str,
-    /// How many bytes of it are read. Moves forward only, and only over what was understood.
-    at: usize,
+    /// What of it is not read. Becomes shorter, and only by what was understood.
+    rest: &'a str,
     /// How many values are being read around this place: at most 128.
     depth: usize,
 }
+
+/// What a value may come after without a comma, beside nothing at all. No value ends with one of
+/// them, so neither writing nor reading has to remember which item is the first.
+const OPENING: [char; 4] = ['[', '{', ',', ':'];
 
 impl<'a> Reader<'a> {
     /// The start of `text`. For one value that is all of the line there is [`from_line`].
@@ -257,23 +261,29 @@ impl<'a> Reader<'a> {
     /// assert!(pid(r#"{"tasks":["square" 2],"pid":42}"#).is_err());
     /// ```
     pub fn new(text: &'a str) -> Self {
-        Reader { text, at: 0, depth: 0 }
+        Reader { text, rest: text, depth: 0 }
     }
 
     /// Steps over white space; what is left of the line.
     pub fn rest(&mut self) -> &'a str {
-        let space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
-        self.at += self.text.as_bytes()[self.at..].iter().take_while(|byte| space(byte)).count();
-        &self.text[self.at..]
+        self.rest = self.rest.trim_start_matches([' ', '\t', '\n', '\r']);
+        self.rest
     }
 
     /// The error "expected this, found that" for this place. (I4)
     ///
     /// It counts characters from the start of the line: make it only to return it.
     pub fn error(&self, expected: impl Display) -> WireError {
-        let (before, after) = self.text.split_at(self.at);
-        let (column, found) = (before.chars().count() + 1, after.chars().take(20).collect());
+        let before = &self.text[..self.text.len() - self.rest.len()];
+        let (column, found) = (before.chars().count() + 1, self.rest.chars().take(20).collect());
         WireError { column, expected: expected.to_string(), found }
+    }
+
+    /// Steps over a bracket, comma or colon, if it comes next; whether it did.
+    pub fn steps_over(&mut self, mark: char) -> bool {
+        let after = self.rest().strip_prefix(mark);
+        self.rest = after.unwrap_or(self.rest);
+        after.is_some()
     }
 
     /// Steps over a bracket, comma or colon.
@@ -281,11 +291,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// If something else comes next.
     pub fn expect(&mut self, mark: char) -> Decoded<()> {
-        if !self.rest().starts_with(mark) {
-            return Err(self.error(format_args!("`{mark}`")));
-        }
-        self.at += mark.len_utf8();
-        Ok(())
+        if self.steps_over(mark) { Ok(()) } else { Err(self.error(format_args!("`{mark}`"))) }
     }
 
     /// Steps to the next value, over the comma it may need. What it returns stays there: it can
@@ -293,10 +299,9 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// If there is no comma where one is due.
-    pub fn here(&mut self) -> Decoded<Reader<'a>> {
-        // None is due after an opening bracket, a comma or a colon. No value ends with one of them.
-        let before = self.text[..self.at].trim_ascii_end().bytes().last();
-        if !matches!(before, None | Some(b'[' | b'{' | b',' | b':')) {
+    pub fn here(&mut self) -> Decoded<Self> {
+        let before = self.text[..self.text.len() - self.rest.len()].trim_ascii_end();
+        if !before.is_empty() && !before.ends_with(OPENING) {
             self.expect(',')?;
         }
         self.rest();
@@ -324,20 +329,17 @@ impl<'a> Reader<'a> {
     /// Those of the items, and of the brackets and commas around them.
     pub fn items<T: Wire, C: FromIterator<T>>(&mut self) -> Decoded<C> {
         self.expect('[')?;
-        let next = || if self.rest().starts_with(']') { None } else { Some(self.item()) };
-        let all = from_fn(next).collect::<Decoded<C>>()?;
-        self.expect(']')?;
-        Ok(all)
+        from_fn(|| if self.steps_over(']') { None } else { Some(self.item()) }).collect()
     }
 
-    /// The key of the next entry of an object, and steps over its colon: its value is what is read
-    /// next. `None` at the closing brace, which is stepped over too.
+    /// The key of the next entry of an object. Its value is what is read next, with
+    /// [`item`](Reader::item). `None` at the closing brace, which is stepped over.
     ///
     /// # Errors
     /// Those of the key, and of the comma and the colon around it.
     pub fn key<K: Wire>(&mut self) -> Decoded<Option<K>> {
-        if self.rest().starts_with('}') {
-            return self.expect('}').map(|()| None);
+        if self.steps_over('}') {
+            return Ok(None);
         }
         let key = self.item()?;
         self.expect(':')?;
@@ -349,12 +351,11 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// If `read` says `None`.
     pub fn word<T>(&mut self, what: impl Display, read: fn(&str) -> Option<T>) -> Decoded<T> {
-        let rest = self.rest();
-        let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.\"".contains(&byte);
-        let end = rest.bytes().position(|byte| !is_part(byte));
-        let word = &rest[..end.unwrap_or(rest.len())];
+        let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.' | '"');
+        let rest = self.rest().trim_start_matches(is_part);
+        let word = &self.rest[..self.rest.len() - rest.len()];
         let value = read(word).ok_or_else(|| self.error(what))?;
-        self.at += word.len();
+        self.rest = rest;
         Ok(value)
     }
 
@@ -363,26 +364,10 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// If it is not.
     pub fn string(&mut self) -> Decoded<String> {
-        let rest = self.rest();
-        let (text, length) = text::unquote(rest).ok_or_else(|| self.error("a string"))?;
-        self.at += length;
+        let (text, rest) = text::unquote(self.rest()).ok_or_else(|| self.error("a string"))?;
+        self.rest = rest;
         Ok(text)
     }
-}
-
-/// Reads an object: for each entry its key, then `value` reads the value.
-///
-/// # Errors
-/// Those of the keys and values, and of the brackets, commas and colons around them.
-pub fn entries<K: Wire>(
-    input: &mut Reader<'_>,
-    mut value: impl FnMut(K, &mut Reader<'_>) -> Decoded<()>,
-) -> Decoded<()> {
-    input.expect('{')?;
-    while let Some(key) = input.key()? {
-        value(key, input)?;
-    }
-    Ok(())
 }
 
 /// Appends a value inside of the one being written, after the comma it may need.
@@ -394,24 +379,15 @@ pub fn put<T: Wire>(out: &mut String, value: &T) {
 /// Appends the comma that the next value may need: as in [`Reader::here`], none is due after what
 /// has just been opened.
 pub fn comma(out: &mut String) {
-    if !out.ends_with(['[', '{', ',', ':']) {
+    if !out.ends_with(OPENING) {
         out.push(',');
     }
-}
-
-/// Appends an entry of an object. `name` is written as it is: it must need no escape.
-pub fn put_entry<T: Wire>(out: &mut String, name: &str, value: &T) {
-    comma(out);
-    out.extend(["\"", name, "\":"]);
-    value.encode(out);
 }
 
 /// Appends an array of all `items`.
 pub fn put_all<'v, T: Wire + 'v>(out: &mut String, items: impl IntoIterator<Item = &'v T>) {
     out.push('[');
-    for item in items {
-        put(out, item);
-    }
+    items.into_iter().for_each(|item| put(out, item));
     out.push(']');
 }
 

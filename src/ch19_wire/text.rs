@@ -31,9 +31,9 @@ pub(super) fn quote(text: &str, out: &mut String) {
     out.push('"');
 }
 
-/// The text of the JSON string that `line` starts with, and how many bytes of `line` it takes;
-/// `None` if there is anything wrong with it.
-pub(super) fn unquote(line: &str) -> Option<(String, usize)> {
+/// The text of the JSON string that `line` starts with, and what follows it; `None` if there is
+/// anything wrong with it.
+pub(super) fn unquote(line: &str) -> Option<(String, &str)> {
     let (mut rest, mut text) = (line.strip_prefix('"')?, String::new());
     loop {
         // `None`: the line ends without the closing quote. (I3) What is copied is in the text
@@ -42,7 +42,7 @@ pub(super) fn unquote(line: &str) -> Option<(String, usize)> {
         text.push_str(run);
         rest = after;
         match special {
-            '"' => return Some((text, line.len() - rest.len())),
+            '"' => return Some((text, rest)),
             '\\' => rest = unescape(rest, &mut text)?,
             '\0'..' ' => return None, // JSON wants control characters escaped
             _ => text.push(special),
@@ -87,6 +87,6 @@ fn split_run(text: &str) -> Option<(&str, char, &str)> {
     let bytes = text.as_bytes();
     let skipped = 32 * bytes.chunks_exact(32).take_while(clean).count();
     let run = skipped + bytes[skipped..].iter().position(|byte| stop(*byte))?;
-    let special = text[run..].chars().next()?;
-    Some((&text[..run], special, &text[run + special.len_utf8()..]))
+    let mut after = text[run..].chars();
+    Some((&text[..run], after.next()?, after.as_str()))
 }

@@ -1,13 +1,14 @@
 //! The values of std that a program has anyway: how each is written, and how it is read.
 //!
-//! Read the first table; the macros below it make more rows of the same kind, for the twelve whole
-//! numbers, the two floats and the tuples.
+//! Read the first table; the macros below it make more rows of the same kind, for the words and
+//! numbers, and for the tuples.
 
 // Part of concurrent-explained, MIT OR Apache-2.0.
 
 use super::text::quote;
-use super::{Decoded, Reader, Wire, entries, put, put_all, put_entry};
-use std::fmt::{Display, Write};
+use super::{Decoded, Reader, Wire, put, put_all};
+use std::fmt::{Debug, Write};
+use std::str::FromStr;
 
 // One row a type: its generics, its name, whether it can be `null`, how it is written, how it is
 // read. A macro, since an `impl` without it is eight lines, of which two say something. What looks
@@ -35,10 +36,6 @@ table! {
     // here: what makes it special is the `true`, which `Option` asks for.
     [] (), true, |_unit, out| out.push_str("null"),
         |input| input.word("null", |word| (word == "null").then_some(()));
-    // `word` takes all up to a bracket, comma or space: `trueish` is one word, and not `true` with
-    // something behind it.
-    [] bool, false, |bool, out| show(out, bool),
-        |input| input.word("true or false", |word| word.parse().ok());
     [] String, false, |text, out| quote(text, out), |input| input.string();
     // No capacity is reserved: the only length there is would be the text's own word for it. (I3)
     [T: Wire] Vec<T>, false, |items, out| put_all(out, items), |input| input.items();
@@ -61,61 +58,46 @@ table! {
         } else {
             T::decode(input).map(Some)
         };
-    // An object with the one entry that it has. The key says what type comes next, so it is read
-    // first, and `here` remembers where it stood: after the key is read, an error can only point
-    // behind it. A second entry is an error too, because `}` is what must come next: of two answers
-    // none is the one that was meant.
+    // An object with one entry, whose key says what type comes next. So `here` remembers where the
+    // key stood: after it is read, an error can only point behind it. A second entry is an error
+    // too, because `}` is what must come next: of two answers none is the one that was meant.
     [T: Wire, E: Wire] Result<T, E>, false,
         |result, out| {
-            out.push('{');
+            out.push_str(if result.is_ok() { "{\"ok\":" } else { "{\"err\":" });
             match result {
-                Ok(value) => put_entry(out, "ok", value),
-                Err(error) => put_entry(out, "err", error),
+                Ok(value) => value.encode(out),
+                Err(error) => error.encode(out),
             }
             out.push('}');
         },
         |input| {
             input.expect('{')?;
-            let (here, key) = (input.here()?, input.string()?);
-            input.expect(':')?;
-            let result = match &*key {
-                "ok" => Ok(input.item()?),
-                "err" => Err(input.item()?),
+            let here = input.here()?;
+            let result = match input.key::<String>()?.as_deref() {
+                Some("ok") => Ok(input.item()?),
+                Some("err") => Err(input.item()?),
                 _ => return Err(here.error("\"ok\" or \"err\"")),
             };
             input.expect('}').map(|()| result)
         };
 }
 
-// Each type's own `parse` finds what is out of range, so 128 bits are exact and `u8` refuses 256.
-// No number passes through a float on its way, as it would in a reader that builds a tree first.
-// The range in the error is that of the type, so it is right on a machine of 32 bits as well.
-macro_rules! whole_numbers {
-    ($($int:ty)+) => { table! { $([] $int, false, |int, out| show(out, int),
-        |input| input.word(format_args!("a whole number from {} to {}", <$int>::MIN, <$int>::MAX),
-            |word| word.parse().ok().filter(|_| is_number(word)));
-    )+ } };
+// What is one word to the reader: `word` takes all up to a bracket, comma or space, so `trueish` is
+// no `true` with something behind it. Each type's own `parse` finds what is out of range, so 128
+// bits are exact and `u8` refuses 256: no number passes through a float on its way, as it would in
+// a reader that builds a tree first. `Self` in a row is the type of each `impl` that the row makes:
+// the range in an error is that of the type, on a machine of 32 bits as well.
+macro_rules! words {
+    ($($($type:ty)+, $what:expr;)+) => { $(table! { $([] $type, false,
+        |value, out| show(out, value), |input| input.word($what, parse);
+    )+ })+ };
 }
-whole_numbers! { u8 i8 u16 i16 u32 i32 u64 i64 u128 i128 usize isize }
-
-// `{:?}` writes the shortest text that reads back as the same float (I1), and always a point or an
-// exponent: `1.0` is not `1`, so a reader of another language gets a float too. Whole numbers are
-// read as floats all the same: a person types `1`.
-macro_rules! floats {
-    ($($float:ty)+) => { table! { $([] $float, false,
-        |x, out| if x.is_finite() {
-            show(out, format_args!("{x:?}"));
-        } else {
-            show(out, format_args!("\"{x}\"")); // JSON has no word for these three
-        },
-        |input| input.word("a number", |word| match word {
-            "\"NaN\"" | "\"inf\"" | "\"-inf\"" => word.trim_matches('"').parse().ok(),
-            "NaN" | "Infinity" | "-Infinity" => word.parse().ok(), // from Python
-            _ => word.parse().ok().filter(|_| is_number(word)),
-        });
-    )+ } };
+words! {
+    bool, "true or false";
+    u8 i8 u16 i16 u32 i32 u64 i64 u128 i128 usize isize,
+        format_args!("a whole number from {} to {}", Self::MIN, Self::MAX);
+    f32 f64, "a number";
 }
-floats! { f32 f64 }
 
 // A bracket, each item after the comma it may need, a bracket. `item::<A>` is where the type says
 // what comes next: the one place in this file where a value is made of others of different types.
@@ -147,8 +129,13 @@ table! {
             // Each item is read as an `Ignored`, and a vector of those takes no memory. (I3)
             Some(b'[') => input.items::<Ignored, Vec<_>>().map(|_| Ignored),
             Some(b'{') => {
-                let skip = |_name: String, input: &mut Reader<'_>| input.item::<Ignored>().map(drop);
-                entries(input, skip).map(|()| Ignored)
+                input.expect('{')?;
+                // Through `item`, for the commas and the depth: a line of braces is refused as one
+                // of brackets is. (I3)
+                while input.key::<String>()?.is_some() {
+                    input.item::<Ignored>()?;
+                }
+                Ok(Ignored)
             }
             Some(b'"') => input.string().map(|_| Ignored),
             // A number, `true`, `null`; or a word that is none of them, which is more than JSON
@@ -157,10 +144,27 @@ table! {
         };
 }
 
-/// Appends what `value` displays. A `String` takes everything, so there is no error. No `to_string`
-/// in between: a vector of a million numbers would be a million short-lived strings.
-fn show(out: &mut String, value: impl Display) {
-    let _ = write!(out, "{value}");
+/// Appends a word. `{:?}` writes the shortest text that reads back as the same float (I1), and
+/// always a point or an exponent: `1.0` is not `1`, so a reader of another language gets a float
+/// too. No `to_string`: a vector of a million numbers would be a million short-lived strings.
+fn show(out: &mut String, word: &impl Debug) {
+    let start = out.len();
+    let _ = write!(out, "{word:?}"); // a `String` takes everything
+    if out.ends_with(['N', 'f']) {
+        out.insert(start, '"'); // NaN, inf, -inf: JSON has no word for these three
+        out.push('"');
+    }
+}
+
+/// The value of a word: what the type's own `parse` says, of what JSON allows and Python writes. A
+/// word that is none of this type, as `true` is no `u8`, is refused by that `parse`. Whole numbers
+/// are read as floats all the same: a person types `1`.
+fn parse<T: FromStr>(word: &str) -> Option<T> {
+    match word {
+        "\"NaN\"" | "\"inf\"" | "\"-inf\"" => word.trim_matches('"').parse().ok(),
+        "true" | "false" | "NaN" | "Infinity" | "-Infinity" => word.parse().ok(), // from Python
+        _ => word.parse().ok().filter(|_| is_number(word)),
+    }
 }
 
 /// What JSON asks of a number beyond what Rust's `parse` does: no `+5`, `007`, `.5`, `5.`, `nan`.

@@ -127,7 +127,7 @@ use std::{env, fmt, panic, process, thread};
 use link::{Link, Refusal};
 
 use super::ch09_outcome::{Error, catch};
-use super::ch19_wire::{Wire, comma, from_line, put_entry, to_line};
+use super::ch19_wire::{Wire, from_line, put, to_line};
 use super::ch21_protocol::{CAPACITY, EACH, ErrKind, LIMIT, Lines, Request, VERSION, is_task_name};
 
 /// How many requests a worker is willing to hold: it tells the parent in `ready`.
@@ -195,18 +195,12 @@ impl Tasks {
         let each = move |arguments: &str, results: &mut String| {
             results.push('[');
             for argument in read::<Vec<A>>(arguments)? {
-                comma(results);
                 let before = results.len();
-                let run = || {
-                    results.push('{');
-                    put_entry(results, "ok", &the_same(argument));
-                };
+                let run = || put(results, &Ok::<R, String>(the_same(argument)));
                 if let Err(panic) = caught(run) {
                     results.truncate(before); // half a result, if `encode` was what panicked (I5)
-                    results.push('{');
-                    put_entry(results, "err", &panic);
+                    put(results, &Err::<R, String>(panic));
                 }
-                results.push('}');
             }
             results.push(']');
             Ok(())
