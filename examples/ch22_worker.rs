@@ -18,7 +18,7 @@
 //! (recall has come too late: this worker reads when it has nothing else to do)
 //!
 //! this program, as a worker
-//! < ␞ready 1 {"pid":…,"tasks":["chat","rated","reciprocal","square"],"lookahead":1024}
+//! < ␞ready 1 1024 {"pid":…,"tasks":["chat","rated","reciprocal","square"]}
 //! > 1 square 12
 //! < ␞1 ok 144
 //! > 2 rated 5

@@ -29,27 +29,23 @@ use std::thread::{self, JoinHandle};
 // --- copy from here: a typed process pool
 // ---------------------------------------------------------
 
-/// A call: what to do with a worker.
-type Job = Box<dyn FnOnce(&mut Process) + Send>;
+/// A call: what to do with a worker, or with the reason why there is none.
+type Job = Box<dyn FnOnce(Result<&mut Process, Error>) + Send>;
 
 /// A process pool: copy it with chapters 09, 19, 21, 22 and 23.
 struct Small {
     jobs: Option<Sender<Job>>,
     threads: Vec<JoinHandle<()>>,
-    /// How many processes were started.
-    starts: Arc<AtomicUsize>,
 }
 
 impl Small {
-    fn new(workers: usize) -> Small {
+    /// Each worker is started as `start` says, when there is a call for it.
+    fn new(workers: usize, start: fn() -> Start) -> Small {
         let (jobs, queue) = channel::<Job>();
-        let (queue, starts) = (Arc::new(Mutex::new(queue)), Arc::new(AtomicUsize::new(0)));
-        let life = |_| {
-            let (queue, starts) = (queue.clone(), starts.clone());
-            thread::spawn(move || serve(&queue, &starts))
-        };
-        let threads = (0..workers).map(life).collect();
-        Small { jobs: Some(jobs), threads, starts }
+        let queue = Arc::new(Mutex::new(queue));
+        let queues = (0..workers).map(|_| queue.clone());
+        let threads = queues.map(|queue| thread::spawn(move || serve(&queue, start))).collect();
+        Small { jobs: Some(jobs), threads }
     }
 
     /// Has a worker run `task`; the receiver gets its outcome.
@@ -59,8 +55,9 @@ impl Small {
         R: Wire + Send + 'static,
     {
         let (outcome, receiver) = channel();
-        let job = move |worker: &mut Process| {
-            let _ = outcome.send(worker.call(task, argument)); // nobody may want it any more
+        let job = move |worker: Result<&mut Process, Error>| {
+            let result = worker.and_then(|worker| worker.call(task, argument));
+            let _ = outcome.send(result); // nobody may want it any more
         };
         let jobs = self.jobs.as_ref().expect("open until it is dropped");
         jobs.send(Box::new(job)).expect("the threads live as long as the pool");
@@ -72,27 +69,20 @@ impl Drop for Small {
     /// Waits for all calls, and for all processes.
     fn drop(&mut self) {
         self.jobs = None;
-        self.threads.drain(..).for_each(|thread| thread.join().expect("it catches what panics"));
+        self.threads.drain(..).for_each(|thread| thread.join().expect("no job panics"));
     }
 }
 
 /// The life of one thread: a process, and another one when it has ended.
-fn serve(queue: &Mutex<Receiver<Job>>, starts: &AtomicUsize) {
+fn serve(queue: &Mutex<Receiver<Job>>, start: fn() -> Start) {
     let mut worker = None;
     loop {
         let job = queue.lock().unwrap().recv(); // the lock is free when the statement ends
         let Ok(job) = job else { return };
-        let process = match worker.take() {
-            Some(process) => process,
-            None => {
-                starts.fetch_add(1, Relaxed);
-                Process::start(Start::this_program()).expect("this program is a worker")
-            }
-        };
-        let mut process = process;
-        job(&mut process);
-        // A process that has ended is found out by the next look, not by the next call.
-        worker = Some(process).filter(|process| process.killer().exit().is_none());
+        let mut process = worker.take().map_or_else(|| Process::start(start()), Ok);
+        job(process.as_mut().map_err(|error| error.clone()));
+        // A process that has ended is found out by this look, not by the next call.
+        worker = process.ok().filter(|process| process.killer().exit().is_none());
     }
 }
 
@@ -122,6 +112,14 @@ fn forever((): ()) {
     }
 }
 
+/// How many processes the pool has started.
+static STARTS: AtomicUsize = AtomicUsize::new(0);
+
+fn counted() -> Start {
+    STARTS.fetch_add(1, Relaxed);
+    Start::this_program()
+}
+
 fn main() -> Result<(), Error> {
     let tasks = Tasks::new().with("square", square).with("echo", echo);
     tasks.with("risky", risky).with("forever", forever).serve_if_worker();
@@ -142,7 +140,7 @@ fn main() -> Result<(), Error> {
     say(format!("one worker: 1 MiB there and back: came back {whole}"));
     drop(worker);
 
-    let pool = Small::new(2);
+    let pool = Small::new(2, counted);
     let squares: Vec<_> =
         (0..100).map(|n| pool.call("square", if n == 13 { 0 } else { n })).collect();
     let sum: u64 = squares.into_iter().map(|square| square.recv().unwrap().unwrap_or(0)).sum();
@@ -170,12 +168,12 @@ fn main() -> Result<(), Error> {
         .to_owned());
     say("  a call that waits in the queue cannot be cancelled, and none can be given back"
         .to_owned());
-    let before = pool.starts.load(Relaxed);
+    let before = STARTS.load(Relaxed);
     for _ in 0..10 {
         assert!(pool.call::<u64, u64>("risky", 7).recv().unwrap().is_err());
     }
     assert!(pool.call::<u64, u64>("square", 2).recv().unwrap().is_ok());
-    let most = pool.starts.load(Relaxed) - before;
+    let most = STARTS.load(Relaxed) - before;
     assert!((9..=12).contains(&most), "{most}");
     say(
         "  10 calls that end their processes cost 10 starts, and no number of them breaks the pool"

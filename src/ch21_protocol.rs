@@ -24,8 +24,8 @@
 //! 4. A write of up to 4 096 bytes enters a pipe in one piece. A longer one lets others in between,
 //!    and their bytes end up inside our result. So a longer message says its length.
 //! 5. A worker that waits for each request costs a process switch a task. So it may say how many it
-//!    will hold (`lookahead`), and the parent may ask for what is not started (`recall`). Even then
-//!    each task costs a line each way; `square*` runs a task on all items of one array.
+//!    will hold (`ready 1 64`), and the parent may ask for what is not started (`recall`). Even
+//!    then each task costs a line each way; `square*` runs a task on all items of one array.
 //! 6. Only a write tells that nobody reads any more. So a worker may write an empty message at any
 //!    time: it says nothing.
 //!
@@ -200,8 +200,8 @@ pub enum Message<'a> {
     Ready {
         /// Of the protocol. If it is not [`VERSION`], nothing else is known.
         version: u64,
-        /// What the worker tells about itself: a JSON object, or nothing. Of its keys `pid`,
-        /// `tasks` and `lookahead`, how many requests it will hold, each may be missing.
+        /// What the worker tells about itself. First how many requests it will hold: one, if there
+        /// is no number. The rest is for a person: a JSON object of whatever it knows, or nothing.
         about: &'a str,
     },
     /// The answer to a request.

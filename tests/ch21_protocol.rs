@@ -144,7 +144,7 @@ fn reply(id: u64, kind: ErrKind, why: &str) -> Message<'static> {
 
 #[test]
 fn every_message_is_written_and_read_with_and_without_a_seal() {
-    let about = r#"{"pid":4242,"tasks":["square"],"lookahead":64}"#;
+    let about = r#"64 {"pid":4242,"tasks":["square"]}"#;
     let err = |head: &str, json: &str, message: Message<'static>| {
         (head.to_string(), json.to_string(), message)
     };
@@ -516,7 +516,7 @@ fn random_bytes_kill_nobody() {
 
 #[test]
 fn all_prefixes_of_a_message_kill_nobody() {
-    let whole = r#"ready 1 {"pid":4242,"tasks":["square"],"lookahead":64}"#;
+    let whole = r#"ready 1 64 {"pid":4242,"tasks":["square"]}"#;
     for end in 0..whole.len() {
         let parsed = Message::parse(&whole[..end]);
         assert_eq!(parsed.is_ok(), end == 0 || end >= 7, "{parsed:?}");

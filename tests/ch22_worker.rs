@@ -98,7 +98,7 @@ impl Spoken {
         let (output, replies) = channel();
         let worker = thread::spawn(move || tasks.serve(input, Sink(output), None));
         let spoken = Spoken { requests: Some(requests), replies, worker };
-        assert!(spoken.hear().starts_with("\x1eready 1 {"));
+        assert!(spoken.hear().starts_with("\x1eready 1 1024 {"));
         spoken
     }
 
@@ -143,7 +143,7 @@ fn i1_every_request_is_answered_in_order_and_the_end_of_the_input_ends_it() {
     let tasks = Tasks::new().with("square", square).with("twice", twice::<String>);
     let got = answers(&tasks, "1 square 12\n2 twice \"a\"\n 3  square  13 \r\n");
     let ready = format!(
-        "␞ready 1 {{\"pid\":{},\"tasks\":[\"square\",\"twice\"],\"lookahead\":1024}}",
+        "␞ready 1 1024 {{\"pid\":{},\"tasks\":[\"square\",\"twice\"]}}",
         std::process::id()
     );
     assert_eq!(got, [ready.as_str(), "␞1 ok 144", "␞2 ok [\"a\",\"a\"]", "␞3 ok 169"]);
@@ -190,7 +190,7 @@ fn a_request_that_is_no_text_is_refused_by_its_id() {
     let input = b"\xff\n1 square \xff\n2 square 2\n";
     Tasks::new().with("square", square).serve(&input[..], &mut output, None).unwrap();
     let mut got = split(&output);
-    assert!(got.remove(0).starts_with("␞ready 1 {"), "F3: it is the first");
+    assert!(got.remove(0).starts_with("␞ready 1 1024 {"), "F3: it is the first");
     assert_eq!(got, ["␞1 err garbled \"not UTF-8\"", "␞2 ok 4"]);
 }
 

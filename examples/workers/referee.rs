@@ -16,7 +16,7 @@ use concurrent_explained::{Reader, Wire, from_line};
 
 /// The rules of the protocol, for a worker.
 pub(crate) const RULES: [&str; 9] = [
-    "`ready` is the first message, once: ␞ready 1, then a JSON object or nothing",
+    "`ready` is the first message, once: ␞ready 1, then a number or nothing, then a JSON object or nothing",
     "a message starts with ␞ (ASCII 30), ends with a newline, and is UTF-8",
     "a reply is the id of its request, then `ok` and JSON, or `err`, a kind and a JSON string",
     "each request has one reply, in the order of the requests, and none waits for more input",
@@ -379,7 +379,9 @@ impl Game {
         if second.1 != "1" {
             return Err(self.found(1, second, "version 1"));
         }
-        let about = if payload.1.is_empty() { Ok(About::default()) } else { from_line(&payload.1) };
+        // How many requests it will hold: the referee sends one after the other all the same.
+        let told = payload.1.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start();
+        let about = if told.is_empty() { Ok(About::default()) } else { from_line(told) };
         let about = about.map_err(|error| self.fault(1, payload.0, &error.to_string()))?;
         match about {
             About { tasks: Some(tasks), .. } if !tasks.iter().any(|task| task == "square") => {

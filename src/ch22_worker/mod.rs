@@ -291,7 +291,7 @@ impl Tasks {
         }
         let tasks = to_line(&self.names().map(String::from).collect::<Vec<_>>());
         let pid = process::id();
-        let about = format!("{{\"pid\":{pid},\"tasks\":{tasks},\"lookahead\":{LOOKAHEAD}}}");
+        let about = format!("{LOOKAHEAD} {{\"pid\":{pid},\"tasks\":{tasks}}}");
         link.say(format_args!("ready {VERSION}"), &about)?;
         link.open();
         let mut result = String::new();

@@ -182,7 +182,8 @@ fn hear(reading: &mut Reading) -> Result<Option<(Call, Option<Error>)>, Why> {
     let (id, answer) = match replies.read().map_err(Why::Unfit)? {
         None => return Err(Why::Gone("it closed its output")),
         Some(Message::Reply { id, outcome }) => (id, outcome),
-        Some(_) => return Ok(None),
+        Some(Message::Ready { .. }) => return Err(Why::Unfit("it was ready twice".to_owned())),
+        Some(Message::StillHere) => return Ok(None),
     };
     let mut state = shared.lock();
     if let Err((ErrKind::Returned, _)) = answer {

@@ -67,7 +67,7 @@ const ROWS: &[Row] = &[
         ..Row::of(
             "typed calls to worker processes",
             &["ch09_outcome", "ch19_wire", "ch21_protocol", "ch22_worker", "ch23_process"],
-            1_320,
+            1_264,
             "process",
         )
     },

@@ -18,9 +18,8 @@ use crate::support::process_watchdog as watchdog;
 pub(crate) struct About {
     pub(crate) pid: u32,
     pub(crate) tasks: Vec<String>,
-    pub(crate) lookahead: Option<usize>,
 }
-wire!(struct About { pid, tasks, lookahead });
+wire!(struct About { pid, tasks });
 
 /// Said past the harness, which swallows what a passing test prints.
 pub(crate) fn skipped(why: &str) {
@@ -195,11 +194,10 @@ fn a_process_started_with_the_mark_serves_its_standard_input() {
         let Ok(Message::Ready { version, about }) = Message::parse(&ready) else {
             panic!("{ready}")
         };
+        let (ahead, about) = about.split_once(' ').unwrap();
         let about: About = from_line(about).unwrap();
-        assert_eq!(
-            (version, about.pid, about.lookahead),
-            (VERSION, worker.child.id(), Some(LOOKAHEAD))
-        );
+        assert_eq!((version, about.pid), (VERSION, worker.child.id()));
+        assert_eq!(ahead, LOOKAHEAD.to_string());
         assert_eq!(
             about.tasks,
             [
@@ -240,7 +238,7 @@ fn two_lines_typed_into_a_pipe_are_enough() {
         Ok(shell) => {
             let printed = String::from_utf8(shell.stdout).unwrap();
             assert!(
-                printed.contains("\x1eready 1 {") && printed.ends_with("\x1e7 ok 144\n"),
+                printed.contains("\x1eready 1 1024 {") && printed.ends_with("\x1e7 ok 144\n"),
                 "{printed:?}"
             );
             assert!(shell.status.success());
@@ -438,7 +436,7 @@ fn f15_a_program_that_forgets_to_serve_knows_it() {
 fn f14_a_test_program_is_its_own_worker_and_the_harness_is_heard_before_ready_only() {
     watchdog("a worker in a test harness", || {
         let mut worker = Process::myself(Some("k5q"), &[]);
-        assert!(worker.hear().unwrap().starts_with("ready 1 {"));
+        assert!(worker.hear().unwrap().starts_with("ready 1 1024 {"));
         assert_eq!(String::from_utf8_lossy(&worker.output).trim(), "running 1 test");
         worker.output.clear();
         worker.say("1 forge \"mine\"\n");

@@ -65,7 +65,7 @@ fn i7_ready_is_first_whatever_comes_before_it() {
         open.send(()).unwrap();
         let said = replies.iter().map(|line| String::from_utf8(line).unwrap());
         let said: Vec<String> = said.filter(|line| line.trim_end() != "\x1e").collect();
-        assert!(said[0].starts_with("\x1eready 1 {"), "{said:?}");
+        assert!(said[0].starts_with("\x1eready 1 1024 {"), "{said:?}");
         assert_eq!(
             said[1..],
             ["\x1e1 err garbled \"not UTF-8\"\n", "\x1e2 ok 4\n", "\x1e3 ok 9\n"],

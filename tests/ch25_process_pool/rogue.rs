@@ -182,7 +182,7 @@ pub(crate) fn serve_by_hand() {
         .and_then(|word| MOMENTS.into_iter().find(|moment| format!("{moment:?}") == word));
     let mut hand = Hand { deed, moment, last: None };
     hand.act(BeforeHello, None);
-    hand.say("\x1eready 1 {\"lookahead\":4}\n");
+    hand.say("\x1eready 1 4\n");
     let mut input = BufReader::new(File::open("/dev/stdin").unwrap());
     while let Some((id, task)) = read_head(&mut input) {
         let bad = task == "bad";
