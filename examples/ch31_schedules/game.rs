@@ -1,7 +1,7 @@
 //! The game: you choose who goes on, line by line on a terminal, and win by breaking the program.
 
 use crate::levels::{LEVELS, Level};
-use concurrent_explained::ch31_schedules::{Moment, Story, explore, replay};
+use concurrent_explained::ch31_schedules::{Moment, Story, Way, Why, explore, replay};
 use std::fs;
 use std::io::{self, BufRead, Write};
 use std::path::Path;
@@ -97,11 +97,11 @@ impl Game {
     fn take(&mut self, way: char) -> bool {
         let story = self.story(&self.picks);
         let Some(moment) = story.moments.get(self.picks.len()) else { return false };
-        let goes_on = format!("{way} goes on");
         let mut ways = moment.ways.iter();
-        let Some((digit, _)) = ways.find(|(digit, text)| *digit == way || *text == goes_on) else {
-            return false;
+        let is_meant = |(digit, (thread, why)): &&(char, Way)| {
+            *digit == way || letter(*thread) == way && *why == Why::Turn
         };
+        let Some((digit, _)) = ways.find(is_meant) else { return false };
         self.picks.push(*digit);
         true
     }
@@ -168,15 +168,22 @@ fn show_steps(story: &Story, from: usize, to: usize, out: &mut impl Write) -> io
 /// Where the threads are, and which ways there are to go on.
 fn show(moment: &Moment, out: &mut impl Write) -> io::Result<()> {
     writeln!(out)?;
-    for (number, thread) in moment.threads.iter().enumerate() {
-        let source = source_line(thread.file, thread.line);
-        writeln!(out, " {}  {:<26}{:>5} {source}", letter(number), thread.state, thread.line)?;
+    for (next, state) in &moment.threads {
+        let source = source_line(&next.file, next.line);
+        writeln!(out, " {}  {state:<26}{:>5} {source}", letter(next.thread), next.line)?;
     }
     for (name, value) in &moment.shared {
         writeln!(out, "    {name} = {value}")?;
     }
-    for (digit, way) in &moment.ways {
-        writeln!(out, " [{digit}] {way}")?;
+    for (digit, (thread, why)) in &moment.ways {
+        let what = match why {
+            Why::Turn => "goes on",
+            Why::Notified => "is the one that is notified",
+            Why::TimedOut => "runs out of time",
+            Why::Spins => "goes on without letting others go first",
+            Why::Spurious => "wakes up for nothing",
+        };
+        writeln!(out, " [{digit}] {} {what}", letter(*thread))?;
     }
     Ok(())
 }

@@ -4,16 +4,30 @@
 
 extern crate std as real;
 
-use super::baton::step;
-use super::story::Object;
+use super::baton::step_on;
 use real::fmt::Debug;
-use real::format;
 use real::sync::atomic;
 pub use real::sync::atomic::Ordering;
 use real::sync::atomic::Ordering::SeqCst;
 
+/// A step, and the value that it saw or left there in its row of the story.
+///
+/// The program's own `Ordering` is not used. With `SeqCst` everywhere a run is one order of steps,
+/// and that is what is explored. A program that is right here may yet be wrong on a machine that
+/// lets two threads see two orders.
+#[track_caller]
+fn access<N, R: Debug>(verb: &'static str, number: &N, access: impl FnOnce(&N) -> R) -> R {
+    let me = step_on(verb, 'N', number);
+    let value = access(number);
+    if let Some(me) = me {
+        me.note(&format!(" = {value:?}"));
+    }
+    value
+}
+
+// A name, its value, and the methods that change it and say what it was.
 macro_rules! atomics {
-    ($($name:ident, $value:ty;)*) => {$(
+    ($($name:ident, $value:ty: $($change:ident)*;)*) => {$(
         /// The number of the same name in [`std::sync::atomic`](atomic).
         #[derive(Debug, Default)]
         pub struct $name(atomic::$name);
@@ -27,37 +41,16 @@ macro_rules! atomics {
             /// Its value.
             #[track_caller]
             pub fn load(&self, _: Ordering) -> $value {
-                self.step("load", |number| number.load(SeqCst))
+                access("load", &self.0, |number| number.load(SeqCst))
             }
 
             /// Gives it a value.
             #[track_caller]
             pub fn store(&self, value: $value, _: Ordering) {
-                self.step("store", |number| {
+                access("store", &self.0, |number| {
                     number.store(value, SeqCst);
                     value
                 });
-            }
-
-            /// Gives it a value, and says which one it had.
-            #[track_caller]
-            pub fn swap(&self, value: $value, _: Ordering) -> $value {
-                self.step("swap", |number| number.swap(value, SeqCst))
-            }
-
-            /// Gives it the value `new` if it has the value `old`.
-            ///
-            /// # Errors
-            /// The value it has, if that is another one.
-            #[track_caller]
-            pub fn compare_exchange(
-                &self,
-                old: $value,
-                new: $value,
-                _: Ordering,
-                _: Ordering,
-            ) -> Result<$value, $value> {
-                self.step("compare_exchange", |n| n.compare_exchange(old, new, SeqCst, SeqCst))
             }
 
             /// The value.
@@ -65,41 +58,19 @@ macro_rules! atomics {
                 self.0.into_inner()
             }
 
-            #[track_caller]
-            fn step<R: Debug>(&self, verb: &'static str, access: impl FnOnce(&atomic::$name) -> R) -> R {
-                let me = step(verb, Object::Atomic((&raw const self.0).addr()));
-                let value = access(&self.0);
-                if let Some(me) = me {
-                    me.state().story.add(|| format!(" = {value:?}"));
+            $(
+                /// Changes it, and says what it was.
+                #[track_caller]
+                pub fn $change(&self, value: $value, _: Ordering) -> $value {
+                    access(stringify!($change), &self.0, |number| number.$change(value, SeqCst))
                 }
-                value
-            }
+            )*
         }
     )*};
 }
 
-macro_rules! counting {
-    ($($name:ident, $value:ty: $($call:ident)*;)*) => {$(
-        impl $name {$(
-            /// Changes it, and says what it was.
-            #[track_caller]
-            pub fn $call(&self, value: $value, _: Ordering) -> $value {
-                self.step(stringify!($call), |number| number.$call(value, SeqCst))
-            }
-        )*}
-    )*};
-}
-
 atomics! {
-    AtomicBool, bool;
-    AtomicU32, u32;
-    AtomicU64, u64;
-    AtomicUsize, usize;
-}
-
-counting! {
-    AtomicBool, bool: fetch_and fetch_or;
-    AtomicU32, u32: fetch_add fetch_sub fetch_max;
-    AtomicU64, u64: fetch_add fetch_sub fetch_max;
-    AtomicUsize, usize: fetch_add fetch_sub fetch_max;
+    AtomicBool, bool: swap fetch_or;
+    AtomicU32, u32: swap fetch_add fetch_sub;
+    AtomicUsize, usize: swap fetch_add fetch_sub fetch_max;
 }

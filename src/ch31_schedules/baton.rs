@@ -6,56 +6,72 @@ extern crate std as real;
 
 use super::choices::Choices;
 use super::report::{End, Limits};
-use super::runner::{Status, Why};
-use super::state::State;
-use super::story::{Object, Place, Story, file_name, is_looking, letter};
-use real::any::Any;
-use real::boxed::Box;
+use super::state::{State, Status};
+use super::story::{Step, Story, Why, letter};
 use real::cell::RefCell;
 use real::panic::{self, AssertUnwindSafe, Location};
-use real::string::{String, ToString};
-use real::sync::atomic::{AtomicUsize, Ordering};
 use real::sync::{Arc, Condvar, Mutex, MutexGuard, Once};
-use real::time::Duration;
-use real::vec::Vec;
-use real::{format, mem, thread};
+use real::{mem, ptr, thread};
 
-/// One run of a program.
-#[derive(Debug)]
-pub(super) struct Run {
+/// One run of a program. Its lock and its condvars are the real ones: the only waiting that is not
+/// explored, because it is what the explorer is made of.
+struct Run {
     state: Mutex<State>,
-    /// The thread that has the baton. All others sleep in `receive`.
-    turn: AtomicUsize,
+    /// Notified when the run is over: the thread that called `explore` or `replay` waits for it.
     over: Condvar,
 }
 
-/// A thread of a run, as it sees itself.
-#[derive(Clone, Debug)]
+/// A thread of a run, as it sees itself. The program does not hand it on: whatever is locked or
+/// notified finds it in a thread-local, since std's names have no place for one more argument.
+#[derive(Clone)]
 pub(super) struct Me {
     run: Arc<Run>,
     pub(super) number: usize,
 }
 
 thread_local! {
+    /// `None` in threads that belong to no run.
     static ME: RefCell<Option<Me>> = const { RefCell::new(None) };
-    /// What the last panic said, and where.
-    static PANIC: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
 /// This thread, if it belongs to a run. If not, each name does what std's does (I6).
+///
+/// A destructor of the program's own thread-locals may ask when this one is gone. Then the thread
+/// has ended, as far as the run is concerned: `None`.
 pub(super) fn me() -> Option<Me> {
-    if is_looking() {
-        return None;
-    }
     ME.try_with(|me| me.borrow().clone()).ok().flatten()
 }
 
 /// A visible step of this thread. Another thread may go before it. `None` outside of a run.
+///
+/// What is between two steps of a thread is done in one go, and loses nothing: no other thread can
+/// see it, or it would be a step.
 #[track_caller]
-pub(super) fn step(verb: &'static str, object: Object) -> Option<Me> {
+pub(super) fn step(verb: &str) -> Option<Me> {
     let me = me()?;
-    me.pause(Place { verb, object, at: Location::caller() }, Status::Ready);
+    me.pause(verb.into(), Location::caller(), Status::Ready);
     Some(me)
+}
+
+/// The same, and what is locked, notified or loaded: `M1`, if the kind is `M`.
+#[track_caller]
+pub(super) fn step_on<T>(verb: &str, kind: char, object: &T) -> Option<Me> {
+    let name = me()?.state().name(kind, address(object));
+    step(&format!("{verb} {name}"))
+}
+
+/// By which things are told apart. It is never shown, since it changes from run to run.
+pub(super) fn address<T>(object: &T) -> usize {
+    ptr::from_ref(object).addr()
+}
+
+/// Looks, as if from outside of the run: what is locked or loaded here is no step. Without this,
+/// a look at the program while its state is locked would wait for that very lock.
+pub(super) fn apart<R>(look: impl FnOnce() -> R) -> R {
+    let me = ME.take();
+    let seen = look();
+    ME.set(me);
+    seen
 }
 
 impl Me {
@@ -63,182 +79,150 @@ impl Me {
         self.run.state.lock().unwrap()
     }
 
-    /// Gives the baton away with this status, and makes a step once it is back.
-    pub(super) fn pause(&self, place: Place, status: Status) {
+    /// Gives the baton away with this status, and makes a step once it is back. Says why it is.
+    pub(super) fn pause(&self, what: String, at: &Location<'_>, status: Status) -> Why {
+        let step = Step::new(self.number, what, at);
         let mut state = self.state();
-        state.runners[self.number].next = place; // (1)
-        self.pass(state, status);
-        self.state().story.step(self.number, place); // (5)
+        state.runners[self.number].next = step.clone(); // (1)
+        let why = self.pass(state, status);
+        // Told when it is made, and not when it was asked for: others have made theirs meanwhile.
+        self.state().story.steps.push(step); // (5)
+        why
     }
 
-    /// Gives the baton away until this thread is ready again.
+    /// Gives the baton away if this thread cannot go on now, until it can.
+    ///
+    /// No loop: it gets the baton only when it can go on, and from then on nobody else runs.
     pub(super) fn block(&self, status: Status) {
-        self.pass(self.state(), status);
+        let state = self.state();
+        if !state.can_go_on(status) {
+            self.pass(state, status);
+        }
     }
 
-    /// Sleeps until it is woken, for no longer than `limit`.
-    pub(super) fn sleep(&self, on: usize, limit: Option<Duration>) -> Why {
+    /// Sleeps until it is woken, for no longer than `limit`. True if that ran out.
+    pub(super) fn sleep(&self, on: usize, limit: real::time::Duration) -> bool {
         let mut state = self.state();
+        // Asleep it was as slow as can be. Awake, it may be too fast for the others once more.
         state.runners[self.number].spins = None;
-        let until = limit.and_then(|limit| state.clock.checked_add(limit));
-        self.pass(state, Status::Sleeping { on, until });
-        self.state().runners[self.number].why
+        let until = state.clock.checked_add(limit);
+        self.pass(state, Status::Sleeping { on, until }) == Why::TimedOut
     }
 
-    /// Adds a thread to the run. It is ready to go on.
-    pub(super) fn add(&self, at: &'static Location<'static>) -> Me {
-        let place = Place { verb: "begin", object: Object::Nothing, at };
-        let number = self.state().add(place);
-        self.state().story.add(|| format!(" {}", letter(number)));
+    /// Adds something to the step that was made last: that of this thread.
+    pub(super) fn note(&self, what: &str) {
+        if let Some(step) = self.state().story.steps.last_mut() {
+            step.what += what;
+        }
+    }
+
+    /// Adds a thread to the run, before its real thread is started: from now on the baton can be
+    /// passed to it, and if it is not there yet, it finds its turn when it comes.
+    pub(super) fn add(&self, at: &Location<'_>) -> Me {
+        let number = self.state().runners.len();
+        self.state().add(Step::new(number, "begin".into(), at));
+        self.note(&format!(" {}", letter(number)));
         Me { run: self.run.clone(), number }
     }
 
-    /// Uses up one of the yields that are none.
-    pub(super) fn spins(&self) -> bool {
-        match &mut self.state().runners[self.number].spins {
-            None | Some(0) => return false,
-            Some(left) => *left -= 1,
-        }
-        true
-    }
-
-    /// Sleeps until another thread leaves a token, and takes it.
-    pub(super) fn park(&self, limit: Option<Duration>) {
-        if !self.state().runners[self.number].token {
-            self.sleep(self.number, limit);
-        }
-        self.state().runners[self.number].token = false;
-    }
-
-    /// Wakes one of those that sleep on a condvar: which one is a choice.
-    pub(super) fn wake_one(&self, condvar: usize) {
-        let mut state = self.state();
-        let sleepers = state.sleepers(condvar);
-        if sleepers.is_empty() {
-            return;
-        }
-        let Some((woken, why)) =
-            state.choose(self.number, &sleepers, (0..sleepers.len()).collect())
-        else {
-            self.stop(state);
-        };
-        (state.runners[woken].status, state.runners[woken].why) = (Status::Ready, why);
-    }
-
     /// The one place where a thread gives the baton away, and where it gets it back.
-    fn pass(&self, mut state: MutexGuard<'_, State>, status: Status) {
+    ///
+    /// All under one lock: between the choice and the sleep nobody can miss the notification.
+    fn pass(&self, mut state: MutexGuard<'_, State>, status: Status) -> Why {
         state.runners[self.number].status = status;
-        let next = match state.next(self.number) {
-            Some((next, _)) => next,
-            None if status == Status::Done => return self.run.over.notify_one(),
-            None => self.stop(state),
-        };
-        if next == self.number {
-            return;
+        state.turn = state.next(self.number); // (4)
+        match state.turn {
+            Some((next, _)) => state.runners[next].called.notify_one(),
+            None => self.run.over.notify_one(), // and no thread of the run runs any more (I4)
         }
-        self.run.turn.store(next, Ordering::Release); // (4)
-        let real = state.runners[next].real.clone();
-        drop(state);
-        if let Some(real) = real {
-            real.unpark(); // a thread that is not there yet finds its number in `turn`
+        if status == Status::Done {
+            return Why::Turn;
         }
-        if status != Status::Done {
-            self.receive(); // (6)
-        }
+        self.receive(state) // (6)
     }
 
-    /// Parks until the baton is here. A real thread that is woken for nothing parks again (I1).
-    fn receive(&self) {
-        while self.run.turn.load(Ordering::Acquire) != self.number {
-            thread::park();
-        }
-    }
-
-    /// The run is over but this thread is not. It sleeps to the end of the process: to unwind it
-    /// would run the program's own code, which has not been written for that.
-    fn stop(&self, state: MutexGuard<'_, State>) -> ! {
-        drop(state);
-        self.run.over.notify_one();
+    /// Sleeps until the baton is here (I1).
+    ///
+    /// If the run is over and this thread is not, that is to the end of the process. To end it,
+    /// one would have to unwind it, and that runs the program's own code, which was not written to
+    /// be stopped there: guards would be dropped, counts would be wrong, and a second panic would
+    /// end the process.
+    fn receive(&self, mut state: MutexGuard<'_, State>) -> Why {
+        let called = state.runners[self.number].called.clone();
         loop {
-            thread::park();
+            match state.turn {
+                Some((thread, why)) if thread == self.number => return why,
+                _ => state = called.wait(state).unwrap(),
+            }
         }
     }
 
-    /// The life of a thread of the run.
-    pub(super) fn live<T>(self, body: impl FnOnce() -> T) -> thread::Result<T> {
+    /// The life of a thread of the run: it waits for the baton, runs, and gives it away for good.
+    pub(super) fn live<T>(self, body: impl FnOnce() -> T) -> T {
         ME.set(Some(self.clone()));
-        let real = thread::current();
-        {
-            let runner = &mut self.state().runners[self.number];
-            (runner.id, runner.real) = (Some(real.id()), Some(real));
-        }
-        self.receive();
+        self.receive(self.state());
+        // A panic must not take the baton with it.
         let outcome = panic::catch_unwind(AssertUnwindSafe(body));
-        ME.set(None);
-        let mut state = self.state();
-        let me = self.number;
-        state.wake(Why::Turn, |status| status == Status::Joining(me));
-        if let (0, Err(payload)) = (self.number, &outcome) {
-            let said = message(&**payload);
-            let told = PANIC.take(); // the same with its place, if it was this thread that said it
-            state.said = Some(End::Panicked(if told.starts_with(&said) { told } else { said }));
-        }
-        self.pass(state, Status::Done);
-        outcome
+        ME.set(None); // from here to its real end this thread runs beside the others
+        self.pass(self.state(), Status::Done);
+        outcome.unwrap_or_else(|payload| panic::resume_unwind(payload))
     }
 }
 
-/// What a panic says, on one line.
-fn message(payload: &(dyn Any + Send)) -> String {
-    let text = payload.downcast_ref::<&str>().map(|text| text.to_string());
-    let text = text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default();
-    text.lines().map(str::trim).collect::<Vec<_>>().join(", ")
-}
-
-/// From now on a panic in a run is part of its story, and not printed.
+/// From now on a panic in a run is part of its story, and not printed: a search may meet thousands.
+/// The hook is for the whole process and is set once. Threads outside of runs do not notice it.
 fn quiet_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let usual = panic::take_hook();
         panic::set_hook(Box::new(move |panic| {
-            let Some(me) = me() else { return usual(panic) };
-            let message = message(panic.payload());
-            let Some(at) = panic.location() else { return };
-            PANIC.set(format!("{message} ({}:{})", file_name(at), at.line()));
+            let (Some(me), Some(at)) = (me(), panic.location()) else { return usual(panic) };
             // Not `lock`: a fault of the explorer may call this hook with the state locked.
-            let state = me.run.state.try_lock();
-            if let Ok(mut state) = state {
-                state.story.panic(me.number, at);
-            }
+            let Ok(mut state) = me.run.state.try_lock() else { return };
+            let step = Step::new(me.number, "panic".into(), at);
+            let text = panic.to_string(); // a line that says where, and then the message
+            let message = text.lines().skip(1).map(str::trim).collect::<Vec<_>>().join(", ");
+            state.panicked = Some(format!("{message} ({})", step.place()));
+            state.story.steps.push(step);
         }));
     });
 }
 
-/// Runs `body` once, on threads of its own, and says what it has left.
-pub(super) fn run(state: State, body: Arc<dyn Fn() -> String + Send + Sync>) -> State {
+/// Runs `body` once, on threads of its own: the choices that were made, and the story.
+///
+/// Not on the thread that calls: it must come back, and a run may have no end.
+#[track_caller]
+pub(super) fn run(
+    limits: Limits,
+    choices: Choices,
+    body: Arc<dyn Fn() -> String + Send + Sync>,
+) -> (Choices, Story) {
     quiet_panics();
-    let patience = state.limits.patience;
-    let (turn, over) = (AtomicUsize::new(0), Condvar::new());
-    let run = Arc::new(Run { state: Mutex::new(state), turn, over });
+    let mut state = State::new(limits, choices);
+    state.add(Step::new(0, "begin".into(), Location::caller()));
+    state.turn = Some((0, Why::Turn));
+    let run = Arc::new(Run { state: Mutex::new(state), over: Condvar::new() });
     let first = Me { run: run.clone(), number: 0 };
-    first.add(Location::caller());
     thread::spawn(move || {
-        let me = first.clone();
-        first.live(move || {
-            let said = body();
-            me.state().said = Some(End::Returned(said));
-        })
+        first.clone().live(|| {
+            let value = body();
+            first.state().returned = Some(value);
+        });
     });
     let mut state = run.state.lock().unwrap();
     while state.end.is_none() {
+        // A thread that blocks in something unexplored has the baton, and nobody makes a step.
         let steps = state.steps;
-        let (again, wait) = run.over.wait_timeout(state, patience).unwrap();
+        let (again, wait) = run.over.wait_timeout(state, limits.patience).unwrap();
         state = again;
-        if state.end.is_none() && wait.timed_out() && state.steps == steps {
-            let turn = run.turn.load(Ordering::Acquire);
-            state.end = Some(End::Blocked(state.runners[turn].next.place()));
+        let stands_still = wait.timed_out() && state.steps == steps;
+        if let (true, Some((thread, _))) = (stands_still, state.turn) {
+            state.end = Some(End::Blocked(state.runners[thread].next.place()));
         }
     }
-    let fresh = State::new(Limits::default(), Choices::default(), Story::new(false));
-    mem::replace(&mut *state, fresh) // what is left of the run keeps its threads asleep
+    // The state stays where it is, with its end: a blocked thread that comes back some day asks
+    // who goes on, hears that the run is over, and sleeps.
+    let mut story = mem::take(&mut state.story);
+    story.end = state.end.clone().unwrap_or_default();
+    (mem::take(&mut state.choices), story)
 }

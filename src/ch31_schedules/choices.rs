@@ -5,27 +5,34 @@
 extern crate std as real;
 
 use real::fmt::{self, Write};
-use real::vec::Vec;
 
-/// How many ways there are, which thread asks, and in which line.
-pub(super) type Asked = (usize, usize, u32);
+/// How many ways there are, which thread asks, and in which line. Two runs that have made the same
+/// choices must ask the same next, or something beside the schedule decides.
+type Asked = (usize, usize, u32);
 
 /// One place where a run could have gone on in more than one way.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 struct Choice {
+    /// The digit of the schedule.
     taken: usize,
     /// Other ways that are within the limits and not yet explored, the next one last.
     left: Vec<usize>,
-    /// What every run that comes here must ask. `None` in a schedule that was read from text, until
-    /// a run comes by.
-    asked: Option<Asked>,
+    /// What every run that comes here must ask.
+    asked: Asked,
 }
 
 /// The choices of one run, in order: first those that the stack says, then new ones on top of it.
+///
+/// A stack is all that a walk through a tree needs. The tree itself, of thousands of runs, is never
+/// in the memory: each run is one path from its root, and the next path differs from it as late as
+/// possible.
 #[derive(Debug, Default)]
 pub(super) struct Choices {
     stack: Vec<Choice>,
+    /// How many of them this run has come by.
     made: usize,
+    /// What a schedule that was read says of choices that come on top of the stack.
+    given: Vec<usize>,
     /// Random numbers in place of depth first.
     random: Option<u64>,
     /// Whether a thread may wake for nothing. It is one way more at most choices, so it is part of
@@ -34,57 +41,51 @@ pub(super) struct Choices {
 }
 
 impl Choices {
+    /// An empty stack: the first run takes the first way everywhere, or wanders.
     pub(super) fn new(spurious: bool, seed: Option<u64>) -> Self {
+        // Odd, because xorshift never leaves zero.
         let random = seed.map(|seed| seed.wrapping_mul(2).wrapping_add(1));
-        Choices { stack: Vec::new(), made: 0, random, spurious }
+        Choices { random, spurious, ..Choices::default() }
     }
 
     /// Reads what `Display` wrote.
     pub(super) fn read(schedule: &str) -> Option<Self> {
-        let (spurious, digits) = match schedule.strip_prefix('s') {
-            Some(digits) => (true, digits),
-            None => (false, schedule),
-        };
-        let mut choices = Choices::new(spurious, None);
+        let digits = schedule.strip_prefix('s').unwrap_or(schedule);
+        let mut given = Vec::new();
         for (i, part) in digits.split('.').enumerate() {
             if i % 2 == 0 {
                 for digit in part.chars() {
-                    choices.push(digit.to_digit(36)? as usize);
+                    given.push(digit.to_digit(36)? as usize);
                 }
             } else {
-                for _ in 0..part.parse::<u16>().ok()? {
-                    choices.push(0);
-                }
+                given.resize(given.len() + usize::from(part.parse::<u16>().ok()?), 0);
             }
         }
-        Some(choices)
+        Some(Choices { given, spurious: digits != schedule, ..Choices::default() })
     }
 
-    fn push(&mut self, taken: usize) {
-        self.stack.push(Choice { taken, left: Vec::new(), asked: None });
-    }
-
-    /// Takes one of the ways that are `allowed`. `None` if a run before found something else here:
+    /// Takes one of the ways that are `allowed`, the same as in the run before as long as the stack
+    /// goes. `None` if a run before found something else here:
     /// then something beside the schedule decides what the program does.
     pub(super) fn take(&mut self, asked: Asked, mut allowed: Vec<usize>) -> Option<usize> {
         if self.made == self.stack.len() {
-            let taken = match &mut self.random {
-                Some(random) => allowed[next_random(random) % allowed.len()],
-                None => allowed.remove(0),
+            let taken = match (self.given.get(self.made), &mut self.random) {
+                (Some(&given), _) => given,
+                (None, Some(random)) => allowed[next_random(random) % allowed.len()],
+                (None, None) => allowed.remove(0),
             };
-            allowed.reverse();
-            self.stack.push(Choice { taken, left: allowed, asked: Some(asked) });
+            allowed.reverse(); // the next one last, where `pop` finds it
+            self.stack.push(Choice { taken, left: allowed, asked });
         }
-        let choice = &mut self.stack[self.made];
+        let choice = &self.stack[self.made];
         self.made += 1;
-        if choice.asked.is_none() && choice.taken < asked.0 {
-            choice.asked = Some(asked);
-        }
-        (choice.asked == Some(asked)).then_some(choice.taken)
+        (choice.asked == asked && choice.taken < asked.0).then_some(choice.taken)
     }
 
     /// Goes on to the next run: the last choice that has another way left takes it, and those after
-    /// it are forgotten. False if none has: all runs have been made.
+    /// it are forgotten. False if none has: all runs have been made, each once (I3).
+    ///
+    /// Random walks remember nothing, and have no end.
     pub(super) fn advance(&mut self) -> bool {
         self.made = 0;
         if self.random.is_some() {
@@ -106,24 +107,19 @@ impl Choices {
 /// `1.12.2` is 1, twelve times 0, and 2.
 impl fmt::Display for Choices {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.spurious {
-            f.write_char('s')?;
-        }
-        let mut zeros = 0;
-        let mut empty = true;
-        for choice in &self.stack {
-            if choice.taken == 0 {
-                zeros += 1;
-                continue;
+        f.write_str(if self.spurious { "s" } else { "" })?;
+        let taken: Vec<usize> = self.stack.iter().map(|choice| choice.taken).collect();
+        let Some(last) = taken.iter().rposition(|&taken| taken > 0) else {
+            return f.write_char('0');
+        };
+        for zeros_and_one in taken[..=last].split_inclusive(|&taken| taken > 0) {
+            match zeros_and_one.len() - 1 {
+                zeros @ 0..6 => f.write_str(&"00000"[..zeros])?,
+                zeros => write!(f, ".{zeros}.")?,
             }
-            match zeros {
-                0..6 => f.write_str(&"00000"[..zeros])?,
-                _ => write!(f, ".{zeros}.")?,
-            }
-            f.write_char(digit(choice.taken))?;
-            (zeros, empty) = (0, false);
+            f.write_char(digit(zeros_and_one[zeros_and_one.len() - 1]))?;
         }
-        if empty { f.write_char('0') } else { Ok(()) }
+        Ok(())
     }
 }
 

@@ -5,17 +5,14 @@
 
 extern crate std as real;
 
-use super::baton::step;
+use super::baton::{address, step_on};
 use super::clock::{Duration, Instant};
-use super::mutex::{AWAKE, MutexGuard};
-use super::runner::{Why, is_asleep_on};
-use super::story::Object;
-use real::fmt;
-use real::sync::{LockResult, PoisonError};
+use super::lock::{MutexGuard, map};
+use real::sync::LockResult;
 
 /// [`std::sync::Condvar`](real::sync::Condvar), whose choices are explored: which of those that
 /// sleep is notified, whether a limit runs out, whether a thread wakes up for nothing.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Condvar {
     real: real::sync::Condvar,
 }
@@ -31,7 +28,7 @@ impl WaitTimeoutResult {
     }
 }
 
-type Limited<'a, T> = (MutexGuard<'a, T>, WaitTimeoutResult);
+type Woken<'a, T> = LockResult<(MutexGuard<'a, T>, WaitTimeoutResult)>;
 
 impl Condvar {
     /// A condvar on which nobody sleeps.
@@ -40,36 +37,44 @@ impl Condvar {
     }
 
     /// Puts the mutex down and sleeps, in one step; takes it again once awake.
+    ///
+    /// # Blocks
+    /// Until it is notified, or wakes for nothing; then for the mutex. Without a limit is with one
+    /// that overflows.
     #[track_caller]
     pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> LockResult<MutexGuard<'a, T>> {
-        self.sleep(guard, None).0
+        map(self.wait_timeout(guard, Duration::MAX), |(guard, _)| guard)
+    }
+
+    /// Waits, but no longer than `limit`.
+    ///
+    /// # Blocks
+    /// As `wait`, or until the limit runs out, which in a run is a choice.
+    #[track_caller]
+    pub fn wait_timeout<'a, T>(&self, guard: MutexGuard<'a, T>, limit: Duration) -> Woken<'a, T> {
+        let me = step_on("wait", 'C', self);
+        let MutexGuard { lock, real, hold } = guard;
+        let Some(me) = me else {
+            return map(self.real.wait_timeout(real, limit), |(real, wait)| {
+                (MutexGuard { lock, real, hold }, WaitTimeoutResult(wait.timed_out()))
+            });
+        };
+        // Nobody has the baton between these two lines: they are one step. Were it passed on there,
+        // a notification could find nobody asleep.
+        drop((real, hold));
+        let timed_out = me.sleep(address(self), limit);
+        // Awake is not yet next: to lock is a step, and others may be faster.
+        map(lock.lock(), |guard| (guard, WaitTimeoutResult(timed_out)))
     }
 
     /// Waits while `asleep` says so.
     #[track_caller]
     pub fn wait_while<'a, T>(
         &self,
-        mut guard: MutexGuard<'a, T>,
-        mut asleep: impl FnMut(&mut T) -> bool,
-    ) -> LockResult<MutexGuard<'a, T>> {
-        while asleep(&mut *guard) {
-            guard = self.wait(guard)?;
-        }
-        Ok(guard)
-    }
-
-    /// Waits, but no longer than `limit`.
-    #[track_caller]
-    pub fn wait_timeout<'a, T>(
-        &self,
         guard: MutexGuard<'a, T>,
-        limit: Duration,
-    ) -> LockResult<Limited<'a, T>> {
-        let (result, timed_out) = self.sleep(guard, Some(limit));
-        match result {
-            Ok(guard) => Ok((guard, timed_out)),
-            Err(poison) => Err(PoisonError::new((poison.into_inner(), timed_out))),
-        }
+        asleep: impl FnMut(&mut T) -> bool,
+    ) -> LockResult<MutexGuard<'a, T>> {
+        map(self.wait_timeout_while(guard, Duration::MAX, asleep), |(guard, _)| guard)
     }
 
     /// Waits while `asleep` says so, but no longer than `limit`.
@@ -79,7 +84,8 @@ impl Condvar {
         mut guard: MutexGuard<'a, T>,
         limit: Duration,
         mut asleep: impl FnMut(&mut T) -> bool,
-    ) -> LockResult<Limited<'a, T>> {
+    ) -> Woken<'a, T> {
+        // What is left, each time anew: a wake-up for nothing must not begin the limit again.
         let start = Instant::now();
         while asleep(&mut *guard) {
             let left = limit.saturating_sub(start.elapsed());
@@ -92,10 +98,13 @@ impl Condvar {
     }
 
     /// Wakes one of those that sleep now. Nobody else hears of it.
+    ///
+    /// # Wakes
+    /// Any one of them: which, is a choice. If nobody sleeps, nobody.
     #[track_caller]
     pub fn notify_one(&self) {
-        match step("notify_one", self.object()) {
-            Some(me) => me.wake_one(self.address()),
+        match step_on("notify_one", 'C', self) {
+            Some(me) => me.state().wake_one(me.number, address(self)),
             None => self.real.notify_one(),
         }
     }
@@ -103,62 +112,9 @@ impl Condvar {
     /// Wakes all that sleep now.
     #[track_caller]
     pub fn notify_all(&self) {
-        match step("notify_all", self.object()) {
-            Some(me) => {
-                me.state().wake(Why::Notified, |status| is_asleep_on(status, self.address()))
-            }
+        match step_on("notify_all", 'C', self) {
+            Some(me) => me.state().wake_all(address(self)),
             None => self.real.notify_all(),
         }
-    }
-
-    #[track_caller]
-    fn sleep<'a, T>(
-        &self,
-        mut guard: MutexGuard<'a, T>,
-        limit: Option<Duration>,
-    ) -> (LockResult<MutexGuard<'a, T>>, WaitTimeoutResult) {
-        let lock = guard.lock;
-        let Some(me) = step("wait", self.object()) else {
-            return self.sleep_really(guard, limit);
-        };
-        guard.unlock(); // nobody has the baton between this line and the next: it is one step
-        let why = me.sleep(self.address(), limit);
-        (lock.lock(), WaitTimeoutResult(why == Why::TimedOut))
-    }
-
-    fn sleep_really<'a, T>(
-        &self,
-        mut guard: MutexGuard<'a, T>,
-        limit: Option<Duration>,
-    ) -> (LockResult<MutexGuard<'a, T>>, WaitTimeoutResult) {
-        let lock = guard.lock;
-        let real = guard.real.take().expect(AWAKE);
-        let (result, timed_out) = match limit {
-            None => (self.real.wait(real), false),
-            Some(limit) => match self.real.wait_timeout(real, limit) {
-                Ok((real, wait)) => (Ok(real), wait.timed_out()),
-                Err(poison) => {
-                    let (real, wait) = poison.into_inner();
-                    (Err(PoisonError::new(real)), wait.timed_out())
-                }
-            },
-        };
-        (lock.guarded(result), WaitTimeoutResult(timed_out))
-    }
-
-    fn address(&self) -> usize {
-        (&raw const self.real).addr()
-    }
-
-    fn object(&self) -> Object {
-        Object::Condvar(self.address())
-    }
-}
-
-// Plumbing
-
-impl fmt::Debug for Condvar {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.real.fmt(f)
     }
 }

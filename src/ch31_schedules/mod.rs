@@ -2,7 +2,7 @@
 //!
 //! | needs | nothing but std |
 //! | --- | --- |
-//! | reading time | 75 min, exercises not counted |
+//! | reading time | 65 min, exercises not counted |
 //! | run it | `cargo run --example ch31_schedules` |
 //! | files | [example](../../../../examples/ch31_schedules.rs), [test](../../../../tests/ch31_schedules.rs), [the story](../../../../CHAPTERS.md) |
 //! | before, after | [30](../ch30_remote/index.html), [32](../ch32_measure/index.html) |
@@ -17,27 +17,30 @@
 //! ## Steps
 //!
 //! 1. *A baton* (`baton.rs`). Real threads, of which one has the baton and runs; the others are
-//!    parked. Before each visible step (a lock, a load, a notification) the thread that runs asks
+//!    asleep. Before each visible step (a lock, a load, a notification) the thread that runs asks
 //!    who goes on, and passes the baton. Fails because the same program then always runs the same.
-//! 2. *A stack of choices* (`choices.rs`, `state.rs`). Where two threads can go on, there is a
-//!    choice. A run writes its choices on a stack. The next run makes the same ones, up to the last
-//!    that has another way left, and takes that: a walk through a tree, depth first. The digits of
-//!    the stack are the schedule, `101`, and the same digits give the same run. Fails because a
-//!    real lock stops a thread that has the baton, and then nobody runs.
-//! 3. *A lock* (`mutex.rs`). A thread that finds it taken says so, and gives the baton away; whose
-//!    guard is dropped makes it ready. If nobody is ready, that is a deadlock, and the statuses of
-//!    the threads are its story. The threads of such a run stay parked: to unwind them would run
-//!    code that was never meant to run.
+//! 2. *A stack of choices* (`choices.rs`, and `state.rs`, which knows the ways to go on). Where two
+//!    threads can go on, there is a choice. A run writes its choices on a stack. The next run makes
+//!    the same ones, up to the last that has another way left, and takes that: a walk through a
+//!    tree, depth first. The digits of the stack are the schedule, `101`, and the same digits give
+//!    the same run. Fails because a real lock stops a thread that has the baton, and then nobody
+//!    runs.
+//! 3. *A lock* (`lock.rs`). A list says which are taken. A thread that finds its lock on the list
+//!    gives the baton away, and can go on once it is off. If nobody can go on, that is a deadlock,
+//!    and what the threads wait for is its story. They stay asleep: to unwind them would run code
+//!    that was not written for it.
 //! 4. *A condvar* (`condvar.rs`). To let go of the mutex and to sleep is one step. Which sleeper
 //!    `notify_one` wakes is a choice, and so is a wake-up for nothing. Fails because a wait with a
 //!    limit needs to know what time it is.
-//! 5. *A clock* (`time.rs`). It stands still. That a limit runs out is a choice, and moves it. If
-//!    nobody is ready but somebody sleeps with a limit, time passes by itself.
+//! 5. *A clock* (`clock.rs`). It stands still. That a limit runs out is a choice, and moves it. If
+//!    nobody can go on but somebody sleeps with a limit, time passes by itself.
 //!
 //! The tree of a real program is large. [`Limits`] bounds how often a thread that could go on must
 //! let another go first: most faults need one or two such preemptions. For the rest there are
-//! random walks, with a seed. The other files give std's names to all this, so that a chapter is
-//! explored as it stands: two `extern crate` lines make `std::sync` mean [`sync`]:
+//! random walks, with a seed. The other files give std's names to all this, and can be skimmed:
+//! `threads.rs`, `channel.rs` and `atomic.rs` repeat std's signatures, `report.rs` and `story.rs`
+//! say what was seen. So a chapter is explored as it stands: two `extern crate` lines make
+//! `std::sync` mean [`sync`]:
 //!
 //! ```
 //! // At the root of a test or an example, before all else.
@@ -54,14 +57,14 @@
 //! ## Picture
 //!
 //! ```text
-//!   A, which has the baton       what all know              B, parked
+//!   A, which has the baton       what all know              B, asleep
 //!   ──────────────────────       ─────────────              ─────────
 //!   (1) is about to lock ──────▶ (2) A, B and C could
 //!                                    go on: a choice
 //!                                (3) the stack of choices
 //!                                    says: the second
 //!                                (4) the baton goes to B ─▶ (5) makes the step
-//!   (6) parked                                                  it asked for
+//!   (6) asleep                                                  it asked for
 //! ```
 //!
 //! ## Promises
@@ -69,10 +72,11 @@
 //! - I1. One thread of a run goes at a time, and gives way only at a step.
 //! - I2. A schedule, replayed, is the same story, line for line.
 //! - I3. [`explore`] visits each schedule within its limits once, and says whether it saw them all.
-//! - I4. A run that cannot end is a finding, not a hang: its threads stay parked, nothing is
+//! - I4. A run that cannot end is a finding, not a hang: its threads stay asleep, nothing is
 //!   unwound, and after [`Limits::stuck`] such runs the search ends.
 //! - I5. A program that something else than the schedule decides about is an error that says so.
-//! - I6. Outside of `explore` and `replay` the names do what std's do.
+//! - I6. Outside of `explore` and `replay` the names do what std's do. There are as many as the
+//!   chapters 01 to 17 and 28, their examples and their tests use.
 //! - Not promised: weak memory (each atomic access is `SeqCst` here), processes, other clocks,
 //!   statics that one run leaves to the next. Nor is a point between two steps: where a critical
 //!   section has no step in it, no `try_lock` of another thread finds it taken.
@@ -95,7 +99,7 @@
 //! ## Try
 //!
 //! 1. Predict: two threads, each with three loads of a number. In how many orders can they be made?
-//! 2. Break: in `Condvar::sleep`, swap the line that unlocks and the line that sleeps.
+//! 2. Break: in `Condvar::wait_timeout`, swap the line that drops and the line that sleeps.
 //! 3. Extend: a program in which a limit that runs out loses an item. Find its schedule.
 
 // Part of concurrent-explained, MIT OR Apache-2.0.
@@ -108,34 +112,24 @@ mod channel;
 mod choices;
 mod clock;
 mod condvar;
-mod handle;
-mod mutex;
+mod lock;
 mod report;
-mod runner;
 mod state;
 mod story;
 mod threads;
 
 use choices::Choices;
-use real::boxed::Box;
 use real::fmt::Debug;
-use real::format;
-use real::string::{String, ToString};
 use real::sync::Arc;
-use real::vec::Vec;
 pub use report::{End, Limits, Outcome, Report};
-use state::State;
-pub use story::{Moment, Step, Story, View};
+pub use story::{Moment, Step, Story, Way, Why};
 
 /// `std::sync`, as far as the book uses it. Barriers and cells are std's own: outside of a run they
 /// do what they always do, and a run that blocks in one is an error that says so.
 pub mod sync {
     pub use super::condvar::{Condvar, WaitTimeoutResult};
-    pub use super::mutex::{Mutex, MutexGuard};
-    pub use super::real::sync::{
-        Arc, Barrier, BarrierWaitResult, LockResult, OnceLock, PoisonError, TryLockError,
-        TryLockResult, Weak,
-    };
+    pub use super::lock::{Mutex, MutexGuard};
+    pub use super::real::sync::{Arc, Barrier, LockResult, OnceLock, Weak};
 
     /// `std::sync::atomic`.
     pub mod atomic {
@@ -150,7 +144,6 @@ pub mod sync {
 
 /// `std::thread`.
 pub mod thread {
-    pub use super::handle::{JoinHandle, ScopedJoinHandle, Thread};
     pub use super::threads::*;
 }
 
@@ -162,24 +155,17 @@ pub mod time {
 /// Runs `body` under every schedule within the limits (I3).
 pub fn explore<R: Debug>(limits: Limits, body: impl Fn() -> R + Send + Sync + 'static) -> Report {
     let body: Body = Arc::new(move || format!("{:?}", body()));
-    let mut report = Report { schedules: 0, is_complete: false, outcomes: Vec::new(), longest: 0 };
     let mut choices = Choices::new(limits.spurious > 0, limits.seed);
-    let mut stuck = 0;
+    let (mut report, mut stuck) = (Report::default(), 0);
     while report.schedules < limits.schedules && stuck < limits.stuck {
-        let state = State::new(limits, choices, Story::new(false));
-        let ended = baton::run(state, body.clone());
-        choices = ended.choices;
-        report.longest = report.longest.max(ended.steps);
-        let end = ended.end.unwrap_or(End::Changed);
-        let is_stuck = !matches!(end, End::Returned(_) | End::Panicked(_));
-        let is_changed = end == End::Changed;
+        let (made, Story { end, .. }) = baton::run(limits, choices, body.clone());
+        choices = made;
+        let has_ended = matches!(end, End::Returned(_) | End::Panicked(_));
+        stuck += usize::from(!has_ended);
+        let has_changed = end == End::Changed;
         report.count(end, choices.to_string());
-        stuck += usize::from(is_stuck);
-        if is_changed {
-            break;
-        }
-        if !choices.advance() {
-            report.is_complete = true;
+        report.is_complete = !has_changed && !choices.advance();
+        if report.is_complete || has_changed {
             break;
         }
     }
@@ -197,18 +183,15 @@ type Body = Arc<dyn Fn() -> String + Send + Sync>;
 pub fn replay<R: Debug>(schedule: &str, body: impl Fn() -> R + Send + Sync + 'static) -> Story {
     let body: Body = Arc::new(move || format!("{:?}", body()));
     let choices = Choices::read(schedule).unwrap_or_else(|| panic!("{schedule:?} is no schedule"));
-    let free = Limits { timeouts: usize::MAX, spurious: usize::MAX, ..Limits::all() };
-    let state = State::new(free, choices, Story::new(true));
-    let ended = baton::run(state, body);
-    let mut story = ended.story;
-    story.end = ended.end.unwrap_or(End::Changed);
-    story
+    let limits = Limits { timeouts: usize::MAX, spurious: usize::MAX, ..Limits::all() };
+    baton::run(limits, choices, body).1
 }
 
 /// Shows what `look` says under `name` at each choice of a story. It may use `try_lock` and `load`:
-/// here they are no steps. Outside of a story nothing happens.
+/// here they are no steps. Outside of a run nothing happens.
 pub fn watch(name: &'static str, look: impl Fn() -> String + Send + 'static) {
     if let Some(me) = baton::me() {
-        me.state().story.watch(name, Box::new(look));
+        let look = Box::new(move || baton::apart(&look));
+        me.state().watched.push((name, look));
     }
 }

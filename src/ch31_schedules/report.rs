@@ -5,9 +5,7 @@
 extern crate std as real;
 
 use real::fmt;
-use real::string::String;
 use real::time::Duration;
-use real::vec::Vec;
 
 /// How far [`explore`](super::explore) goes.
 #[derive(Clone, Copy, Debug)]
@@ -16,7 +14,7 @@ pub struct Limits {
     pub preemptions: usize,
     /// How often a limit runs out although some thread could go on. Where none can, time passes.
     pub timeouts: usize,
-    /// How often a thread that sleeps on a condvar, or is parked, wakes up for nothing.
+    /// How often a thread that sleeps on a condvar wakes up for nothing.
     pub spurious: usize,
     /// How many schedules are tried.
     pub schedules: usize,
@@ -31,10 +29,23 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// Two preemptions, one timeout, nobody wakes up for nothing, up to 100 000 schedules.
+    /// Two preemptions.
     fn default() -> Self {
+        Limits::preemptions(2)
+    }
+}
+
+impl Limits {
+    /// Without a bound on preemptions: for programs of a few steps.
+    pub fn all() -> Self {
+        Limits::preemptions(usize::MAX)
+    }
+
+    /// With this bound on preemptions, one timeout, nobody wakes up for nothing, up to 100 000
+    /// schedules.
+    pub fn preemptions(preemptions: usize) -> Self {
         Limits {
-            preemptions: 2,
+            preemptions,
             timeouts: 1,
             spurious: 0,
             schedules: 100_000,
@@ -46,20 +57,8 @@ impl Default for Limits {
     }
 }
 
-impl Limits {
-    /// Without a bound on preemptions: for programs of a few steps.
-    pub fn all() -> Self {
-        Limits { preemptions: usize::MAX, ..Limits::default() }
-    }
-
-    /// With this bound on preemptions.
-    pub fn preemptions(preemptions: usize) -> Self {
-        Limits { preemptions, ..Limits::default() }
-    }
-}
-
 /// How a run ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum End {
     /// All threads have ended, and the body returned this.
@@ -70,10 +69,11 @@ pub enum End {
     Deadlock(String),
     /// The threads go on and on.
     Livelock(String),
-    /// Something beside the schedule decides what the body does.
-    Changed,
     /// A thread waits for something that is not built on this chapter's names.
     Blocked(String),
+    /// Something beside the schedule decides what the body does.
+    #[default]
+    Changed,
 }
 
 impl fmt::Display for End {
@@ -83,12 +83,8 @@ impl fmt::Display for End {
             End::Panicked(message) => write!(f, "panicked: {message}"),
             End::Deadlock(threads) => write!(f, "deadlock: {threads}"),
             End::Livelock(threads) => write!(f, "no end in sight: {threads}"),
-            End::Changed => f.write_str(
-                "the program is not deterministic: the same schedule led to another choice",
-            ),
-            End::Blocked(place) => {
-                write!(f, "stands still at {place}: waits for something that is not explored")
-            }
+            End::Blocked(place) => write!(f, "waits for something that is not explored: {place}"),
+            End::Changed => f.write_str("not deterministic: the same schedule, another choice"),
         }
     }
 }
@@ -112,7 +108,7 @@ pub struct Outcome {
 }
 
 /// What [`explore`](super::explore) has seen.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Report {
     /// How many schedules were run.
     pub schedules: usize,
@@ -120,21 +116,21 @@ pub struct Report {
     pub is_complete: bool,
     /// The ends, in the order in which they were met.
     pub outcomes: Vec<Outcome>,
-    /// The steps of the longest run.
-    pub longest: usize,
 }
 
 impl Report {
     /// How many schedules end otherwise than by returning.
     pub fn failures(&self) -> usize {
-        let failed = self.outcomes.iter().filter(|outcome| outcome.end.is_failure());
-        failed.map(|outcome| outcome.count).sum()
+        self.failed().map(|outcome| outcome.count).sum()
     }
 
     /// A failure, with the shortest schedule.
     pub fn failure(&self) -> Option<&Outcome> {
-        let failed = self.outcomes.iter().filter(|outcome| outcome.end.is_failure());
-        failed.min_by_key(|outcome| outcome.schedule.len())
+        self.failed().min_by_key(|outcome| outcome.schedule.len())
+    }
+
+    fn failed(&self) -> impl Iterator<Item = &Outcome> {
+        self.outcomes.iter().filter(|outcome| outcome.end.is_failure())
     }
 
     pub(super) fn count(&mut self, end: End, schedule: String) {

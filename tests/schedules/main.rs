@@ -89,11 +89,9 @@ fn explore_all(chapter: &str, programs: &[Program]) {
         let limits = (program.limits)();
         let begin = real::time::Instant::now();
         let report = explore(limits, program.run);
-        let Report { schedules, longest, is_complete, .. } = report;
+        let Report { schedules, is_complete, .. } = report;
         let (name, time) = (program.name, begin.elapsed());
-        println!(
-            "{chapter:<12} {name:<60} {schedules:>6} schedules, {longest:>4} steps, {time:.2?}"
-        );
+        println!("{chapter:<12} {name:<60} {schedules:>6} schedules, {time:.2?}");
         if let Some(failure) = report.failure() {
             let story = replay(&failure.schedule, program.run);
             wrong.push(format!("{name}: {report}\n{story}"));

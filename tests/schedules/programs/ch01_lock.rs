@@ -22,7 +22,7 @@ programs! {
         assert!(!lock.is_locked());
     }
 
-    fn two_enter_and_one_wakes_for_nothing(spurious(3), 93) {
+    fn two_enter_and_one_wakes_for_nothing(spurious(3), 91) {
         two_enter();
     }
 

@@ -23,7 +23,7 @@ programs! {
         });
     }
 
-    fn nobody_returns_without_a_notification(spurious(2), 413) {
+    fn nobody_returns_without_a_notification(spurious(2), 412) {
         let (lock, news, flag) = (Lock::new(), Condition::new(), AtomicUsize::new(0));
         thread::scope(|scope| {
             scope.spawn(|| {

@@ -10,7 +10,7 @@ use std::time::Duration;
 const LIMIT: Duration = Duration::from_secs(1);
 
 programs! {
-    fn two_are_pushed_and_one_worker_takes_them(bound(2), 104) {
+    fn two_are_pushed_and_one_worker_takes_them(bound(2), 96) {
         let backlog = Backlog::new(1);
         thread::scope(|scope| {
             let worker = scope.spawn(|| std::iter::from_fn(|| backlog.next(0)).count());
@@ -79,7 +79,7 @@ programs! {
     }
 
     /// A worker sleeps, takes a job, sleeps, and takes another.
-    fn a_worker_is_woken_twice(bound(2), 258) {
+    fn a_worker_is_woken_twice(bound(2), 252) {
         let backlog = Backlog::new(1);
         thread::scope(|scope| {
             let worker = scope.spawn(|| {

@@ -5,7 +5,7 @@ use crate::program::{bound, programs};
 use real::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 programs! {
-    fn a_task_spawns_another(bound(2), 78) {
+    fn a_task_spawns_another(bound(2), 76) {
         let done = AtomicUsize::new(0);
         scope(1, |outer| {
             let inner = outer.clone();

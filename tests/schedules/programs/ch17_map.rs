@@ -20,7 +20,7 @@ programs! {
         assert_eq!(values, [1, 2]);
     }
 
-    fn a_window_of_one_has_one_under_way(bound(0), 36) {
+    fn a_window_of_one_has_one_under_way(bound(0), 18) {
         let (workers, under_way) = (Workers::new(2), std::sync::Arc::new(AtomicUsize::new(0)));
         let outcomes = map_windowed(1, [1, 2], |input| {
             let (promise, future) = promise();
