@@ -355,7 +355,8 @@ const CASES: &[(&str, Verdict)] = &[
     ("SimpleQueueTest::test_is_default", NotApplicable("there is one implementation")),
 ];
 
-/// The tests that name a case, by the case: `ch04_event::set_frees_everyone_waiting`.
+/// The tests that name a case, by the case: `ch04_event::set_frees_everyone_waiting`, or
+/// `ch17_map::ends::…` for a module of a test file.
 type Mentions = BTreeMap<String, Vec<String>>;
 
 #[test]
@@ -364,13 +365,14 @@ fn every_case_of_cpython_has_a_test_or_a_reason() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
     // A test file may have modules of its own, in the directory of its name.
     let inside = |path| fs::read_dir(path).into_iter().flatten().flatten();
-    let files =
-        inside(directory.clone()).chain(inside(directory).flat_map(|file| inside(file.path())));
+    let files = inside(directory.clone())
+        .chain(inside(directory.clone()).flat_map(|file| inside(file.path())));
     let mut paths: Vec<_> = files.map(|file| file.path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "rs"));
     paths.sort();
     for path in paths {
-        let file = path.file_stem().expect("a file has a name").to_string_lossy();
+        let inner = path.strip_prefix(&directory).expect("it is inside").with_extension("");
+        let file = inner.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "::");
         collect(&file, &fs::read_to_string(&path).expect("a test is text"), &mut mentions);
     }
     println!("{}", map(CASES, &mentions));
@@ -392,7 +394,7 @@ fn collect(file: &str, source: &str, mentions: &mut Mentions) {
         if line.is_empty() || line.starts_with("#[") {
             continue;
         }
-        if let Some(signature) = line.strip_prefix("fn ") {
+        if let Some(signature) = line.trim_start_matches("pub(crate) ").strip_prefix("fn ") {
             function = signature.split(['(', '<']).next().unwrap_or_default();
         }
         for case in cases(&comment) {
@@ -467,6 +469,7 @@ fn a_comment_names_cases_for_the_function_below_it_or_around_it() {
         "// I1. CPython: A::test_1, test_2 (half),\n// B::test__3: as far as it goes; test_4.\n\n",
         "/// Words. CPython: A::test_documentation\n#[test]\nfn below() {\n    code();\n}\n\n",
         "fn around<T>() {\n    // No case. A::test_5\n    code();\n    // CPython: A::test_1\n    more();\n}\n",
+        "pub(crate) fn open() {\n    // CPython: A::test_6\n    code();\n}\n",
         "// CPython: A::test_end\n",
     );
     collect("ch00", source, &mut mentions);
@@ -474,6 +477,7 @@ fn a_comment_names_cases_for_the_function_below_it_or_around_it() {
     let expected = [
         "A::test_1: ch00::below ch00::around",
         "A::test_2: ch00::below",
+        "A::test_6: ch00::open",
         "B::test_4: ch00::below",
         "B::test__3: ch00::below",
     ];
