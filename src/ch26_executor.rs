@@ -122,6 +122,11 @@ pub trait Task<A, R>: Fn(A) -> R + Clone + Send + Sync + 'static {}
 impl<F: Fn(A) -> R + Clone + Send + Sync + 'static, A, R> Task<A, R> for F {}
 
 /// An argument or a result that any executor can carry. Implemented for all that are.
+#[diagnostic::on_unimplemented(
+    message = "not every executor can carry a `{Self}`: it is not `Wire`, or not `Send + 'static`",
+    note = "make it `Wire` as chapter 20 shows: `use …::ch20_records::*;`, then `wire!(struct …)`",
+    note = "on threads alone nothing is encoded: `map(inputs, |input| pool.spawn(…))` takes it as it is"
+)]
 pub trait Value: Wire + Send + 'static {}
 
 impl<T: Wire + Send + 'static> Value for T {}
