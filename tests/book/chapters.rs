@@ -22,7 +22,7 @@ const EXCEPTIONS: [(&str, usize); 9] = [
 ];
 
 /// The lines of code of all chapters from 01 to 17, at most.
-const PARTS_I_TO_III: usize = 2_620;
+const PARTS_I_TO_III: usize = 2_600;
 
 /// What a header lists under `needs` is what the code imports, and comes before it.
 pub(crate) fn needs(book: &Book) -> Complaints {

@@ -213,26 +213,28 @@ const WORKING: &[Mutant] = mutants! {
     }
     "try_2: a round of a shelf never ends" in "ch14_backlog.rs" by "ch14_backlog"
         survives "unfair to the inbox: a program of bounded length ends all the same" {
-        "if shelf.round > 0 {\n            shelf.round -= 1;" => "if true {\n            shelf.round = 0;"
+        "if shelf.round > 0 {\n            shelf.round -= 1;" => "if !shelf.jobs.is_empty() {"
     }
-    "a worker sleeps without a last look at the shelves" in "ch14_backlog.rs" by "ch14_backlog" {
-        "searching = self.shelves.iter().all(|shelf| shelf.lock().unwrap().jobs.is_empty());"
-            => "searching = true;"
+    "a worker looks at the shelves before it counts as idle" in "ch14_backlog.rs" by "ch14_backlog" {
+        "        self.idle.fetch_add(1, Ordering::Relaxed); // before the look: see `put`\n" => ""
+        "            if job.is_some() || self" => "            self.idle.fetch_add(1, Ordering::Relaxed);\n            if job.is_some() || self"
+        "                (*searching, i_search, looks) = (true, true, looks + 1);"
+            => "                self.idle.fetch_sub(1, Ordering::Relaxed);\n                (*searching, i_search, looks) = (true, true, looks + 1);"
+        "                searching = self.news.wait(searching).unwrap();"
+            => "                searching = self.news.wait(searching).unwrap();\n                self.idle.fetch_sub(1, Ordering::Relaxed);"
     }
     "a job is accepted by a look and a push" in "ch14_backlog.rs" by "ch15_thread_pool" {
-        "        let mut inbox = self.inbox();\n        if self.is_closed() {\n            return Err(job); // (I5)"
-            => "        if self.is_closed() {\n            return Err(job); // (I5)"
-        "        inbox.jobs.push_back(job); // (1)"
-            => "        let mut inbox = self.inbox();\n        inbox.jobs.push_back(job); // (1)"
+        "        let mut shelf = at.lock().unwrap();\n" => ""
+        "        let newest_is_over =" => "        let mut shelf = at.lock().unwrap();\n        let newest_is_over ="
     }
     "a worker with more jobs wakes nobody" in "ch14_backlog.rs" by "ch14_backlog" {
-        "                if more {\n" => "                if false && more {\n"
+        "if self.shelves.iter().any(|shelf| !shelf.lock().unwrap().jobs.is_empty()) {" => "if false {"
     }
     "a close wakes one worker" in "ch14_backlog.rs" by "ch14_backlog" {
-        "self.news.notify_all();" => "self.news.notify_one();"
+        "        drop(searching);\n        self.news.notify_all();" => "        drop(searching);\n        self.news.notify_one();"
     }
     "the searcher forgets to say that it searches no more" in "ch14_backlog.rs" by "ch14_backlog" {
-        "                inbox.searching &= !searching;\n                if more" => "                if more"
+        "        *searching &= !i_search;\n        if self.shelves" => "        if self.shelves"
     }
     "try_2: idle before the task has run" in "ch15_thread_pool/shared.rs" by "ch15_thread_pool" {
         "            job.run(&|| {\n                if self.is_growing() {\n                    self.under_way.fetch_sub(1, Ordering::Relaxed);\n                }\n            });"
@@ -246,10 +248,11 @@ const WORKING: &[Mutant] = mutants! {
         "shared.backlog.close_when_idle(started);" => "shared.backlog.close();"
     }
     "a scope is idle while one still works" in "ch14_backlog.rs" by "ch16_scope" {
-        "if searching && asleep == inbox.last_asleep {" => "if searching && asleep + 1 >= inbox.last_asleep {"
+        "if self.idle.load(Ordering::Relaxed) == self.all_idle.load(Ordering::Relaxed) {"
+            => "if self.idle.load(Ordering::Relaxed) + 1 >= self.all_idle.load(Ordering::Relaxed) {"
     }
     "all sleep already, and nobody sees that it is the end" in "ch14_backlog.rs" by "ch16_scope" {
-        "        self.wake_one(inbox); // if all" => "        drop(inbox); // if all"
+        "        self.wake_one(searching); // if all" => "        drop(searching); // if all"
     }
     "try_2: `map` submits the first input only" in "ch17_map.rs" by "ch17_map" {
         "while map.submitted.len() < window && map.submit_next() {}" => "map.submit_next();"

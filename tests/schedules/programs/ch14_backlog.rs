@@ -10,7 +10,7 @@ use std::time::Duration;
 const LIMIT: Duration = Duration::from_secs(1);
 
 programs! {
-    fn two_are_pushed_and_one_worker_takes_them(bound(2), 96) {
+    fn two_are_pushed_and_one_worker_takes_them(bound(2), 203) {
         let backlog = Backlog::new(1);
         thread::scope(|scope| {
             let worker = scope.spawn(|| std::iter::from_fn(|| backlog.next(0)).count());
@@ -21,8 +21,19 @@ programs! {
         });
     }
 
+    /// What is accepted is taken, whoever closes meanwhile.
+    fn one_is_pushed_while_another_thread_closes(bound(1), 41) {
+        let backlog = Backlog::new(1);
+        thread::scope(|scope| {
+            let worker = scope.spawn(|| std::iter::from_fn(|| backlog.next(0)).count());
+            let pusher = scope.spawn(|| backlog.push(1).is_ok());
+            backlog.close();
+            assert_eq!(worker.join().unwrap(), usize::from(pusher.join().unwrap()));
+        });
+    }
+
     /// Nobody closes before both are taken: a job beside a sleeper is a deadlock.
-    fn two_are_pushed_and_two_workers_take_them(bound(1), 130) {
+    fn two_are_pushed_and_two_workers_take_them(bound(1), 180) {
         let (backlog, taken) = (Backlog::new(2), AtomicUsize::new(0));
         let work = |me| {
             while backlog.next(me).is_some() {
@@ -42,7 +53,7 @@ programs! {
 
     /// The first job waits for the second. Both come while both workers sleep: the one that wakes
     /// and finds two must wake the other.
-    fn a_worker_that_finds_two_wakes_the_other(bound(1), 1087) {
+    fn a_worker_that_finds_two_wakes_the_other(bound(1), 1679) {
         let backlog = Backlog::new(2);
         let (is_done, done) = (Mutex::new(false), Condvar::new());
         let work = |me| {
@@ -68,7 +79,7 @@ programs! {
         });
     }
 
-    fn a_close_ends_two_that_sleep(bound(1), 1076) {
+    fn a_close_ends_two_that_sleep(bound(1), 1542) {
         let backlog = Backlog::<()>::new(2);
         thread::scope(|scope| {
             scope.spawn(|| assert!(backlog.next(0).is_none()));
@@ -79,7 +90,7 @@ programs! {
     }
 
     /// A worker sleeps, takes a job, sleeps, and takes another.
-    fn a_worker_is_woken_twice(bound(2), 252) {
+    fn a_worker_is_woken_twice(bound(2), 516) {
         let backlog = Backlog::new(1);
         thread::scope(|scope| {
             let worker = scope.spawn(|| {
@@ -93,7 +104,7 @@ programs! {
     }
 
     /// A worker puts a job on its own shelf, and does not come for it: the other one must.
-    fn a_job_on_a_shelf_is_found_by_the_other_worker(bound(3), 214) {
+    fn a_job_on_a_shelf_is_found_by_the_other_worker(bound(3), 433) {
         let (backlog, done) = (Backlog::new(2), AtomicUsize::new(0));
         thread::scope(|scope| {
             scope.spawn(|| {

@@ -29,7 +29,7 @@ programs! {
         assert_eq!(future.result(), Ok(1));
     }
 
-    fn a_task_of_a_pool_of_one_waits_for_another(bound(1), 40) {
+    fn a_task_of_a_pool_of_one_waits_for_another(bound(1), 52) {
         let pool = Arc::new(ThreadPool::new(1));
         let inner = pool.clone();
         let outer = pool.spawn(move || inner.spawn(|| 1).result());
@@ -44,7 +44,7 @@ programs! {
         assert_eq!((first.result(), second.result()), (Ok(()), Ok(())));
     }
 
-    fn a_task_is_spawned_while_the_pool_is_shut_down(bound(1), 444) {
+    fn a_task_is_spawned_while_the_pool_is_shut_down(bound(1), 560) {
         let pool = Arc::new(ThreadPool::new(1));
         let other = pool.clone();
         let thread = thread::spawn(move || other.shutdown());
@@ -53,7 +53,7 @@ programs! {
         thread.join().unwrap();
     }
 
-    fn a_task_is_spawned_while_the_pool_is_shut_down_now(bound(1), 431) {
+    fn a_task_is_spawned_while_the_pool_is_shut_down_now(bound(1), 558) {
         let pool = Arc::new(ThreadPool::new(1));
         let other = pool.clone();
         let thread = thread::spawn(move || other.shutdown_now());
