@@ -7,29 +7,29 @@
 //! counter: of 20 schedules 9 lose an addition. The shortest, 01:
 //!
 //! A                  B
-//! spawn B :166
-//! load N1 = 0 :173
-//!                    load N1 = 0 :173
-//!                    store N1 = 1 :174
-//! store N1 = 1 :174
-//! join B :168
-//! load N1 = 1 :169
-//! panic :169
-//! panicked: an addition is lost (levels.rs:169)
+//! spawn B :167
+//! load N1 = 0 :174
+//!                    load N1 = 0 :174
+//!                    store N1 = 1 :175
+//! store N1 = 1 :175
+//! join B :169
+//! load N1 = 1 :170
+//! panic :170
+//! panicked: an addition is lost (levels.rs:170)
 //!
 //! with chapter 01's Lock: of 186 schedules 0
 //!
 //! lost_wake_up: of 23 schedules 5 sleep by a free lock. The shortest, 101:
 //!
 //! A                   B
-//! spawn B :207
-//!                     lock M1 :208
-//! lock M1 :214
-//! notify_one C1 :215
-//! join B :216
+//! spawn B :209
 //!                     lock M1 :210
-//!                     wait C1 :211
-//! deadlock: A waits for the end of B (levels.rs:216), B sleeps (levels.rs:211)
+//! lock M1 :216
+//! notify_one C1 :217
+//! join B :218
+//!                     lock M1 :212
+//!                     wait C1 :213
+//! deadlock: A waits for the end of B (levels.rs:218), B sleeps (levels.rs:213)
 //!
 //! with chapter 01's Lock: of 15 schedules 0
 //!
@@ -130,7 +130,8 @@ fn play(name: &str, side: Side) -> io::Result<()> {
 }
 
 fn list() -> String {
-    let mut list = String::from("You win by breaking the program. Play them in this order:\n\n");
+    let mut list =
+        String::from("You are the scheduler, and win by breaking the program. In this order:\n\n");
     for level in LEVELS {
         _ = writeln!(list, "  play {:<19}{}", level.name, level.goal);
     }

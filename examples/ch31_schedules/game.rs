@@ -1,7 +1,7 @@
 //! The game: you choose who goes on, line by line on a terminal, and win by breaking the program.
 
 use crate::levels::{LEVELS, Level};
-use concurrent_explained::ch31_schedules::{Moment, Story, Way, Why, explore, replay};
+use concurrent_explained::ch31_schedules::{End, Moment, Step, Story, Why, explore, replay};
 use std::fs;
 use std::io::{self, BufRead, Write};
 use std::path::Path;
@@ -20,9 +20,20 @@ pub(crate) struct Game {
     picks: String,
 }
 
+const RULES: &str = "\
+You are the scheduler. The program runs one thread at a time, and stops before each step: a lock, a
+wait, a notification, a load, a store. You say which thread makes its step; where only one can, it
+does. A is the thread that runs the program, and B, C, … are those that it starts. You win if the
+program panics, or if nobody can ever go on. In the rows of steps M1 is a mutex, C1 a condvar, N1 a
+number, and :12 is line 12.";
+
 const KEYS: &str = "\
-A, B, …: this thread goes on   a digit: this way   Enter: the first way   f: so to the end
-u: undo   r: restart   c: code   h: hint   g: give up   p: run all schedules   q: quit";
+a, b, …: this thread goes on   Enter: the first of the ways   f: Enter, to the end of the program
+u: undo   r: restart   l: list the code   h: hint   g: give up   p: try all schedules   q: quit";
+
+const AT_THE_END: &str = "u: undo   r: restart   h: hint   g: give up";
+
+const COMMAND: &str = "cargo run --example ch31_schedules --";
 
 /// The file with the levels, as it was compiled.
 const SOURCE: &str = include_str!("levels.rs");
@@ -35,10 +46,10 @@ impl Game {
     /// Plays until the player wins or leaves.
     pub(crate) fn play(mut self, input: &mut impl BufRead, out: &mut impl Write) -> io::Result<()> {
         let number = LEVELS.iter().take_while(|level| level.name != self.level.name).count() + 1;
-        writeln!(out, "Level {number} of {}: {}", LEVELS.len(), self.level.name)?;
-        writeln!(out, "{}\n", self.level.goal)?;
+        writeln!(out, "Level {number} of {}: {}\n", LEVELS.len(), self.level.name)?;
+        writeln!(out, "{RULES}\n")?;
         self.show_code(out)?;
-        writeln!(out, "\n{KEYS}")?;
+        writeln!(out, "\nGoal: {}\n\n{KEYS}", self.level.goal)?;
         loop {
             let story = self.story(&self.picks);
             let last_pick = self.picks.len().checked_sub(1);
@@ -46,12 +57,16 @@ impl Game {
             match story.moments.get(self.picks.len()) {
                 Some(moment) => {
                     show_steps(&story, from, moment.steps, out)?;
-                    show(moment, out)?;
+                    if let (true, Some(last)) = (from == moment.steps, self.picks.chars().last()) {
+                        let key = key(&story.moments[self.picks.len() - 1], last);
+                        writeln!(out, "   {key} comes to its next step.")?;
+                    }
+                    show(moment, &story.steps[..moment.steps], out)?;
                 }
                 None if story.end.is_failure() => return self.won(&story, out),
                 None => {
                     show_steps(&story, from, story.steps.len(), out)?;
-                    writeln!(out, "\n{}. Nothing broke: undo, or restart.", story.end)?;
+                    writeln!(out, "\nThe program has ended. Nothing broke. {AT_THE_END}")?;
                 }
             }
             write!(out, "> ")?;
@@ -65,13 +80,14 @@ impl Game {
                 "r" => self.picks.clear(),
                 "f" => self.picks += &"0".repeat(story.moments.len() - self.picks.len()),
                 "h" => writeln!(out, "{}", self.level.hint)?,
-                "c" => self.show_code(out)?,
+                "l" => self.show_code(out)?,
                 "g" => return self.give_up(out),
                 "p" => self.prove(self.side, out)?,
                 "q" => return Ok(()),
                 "" if self.take('0') => {}
                 ways if !ways.is_empty() && ways.chars().all(|way| self.take(way)) => {}
-                _ => writeln!(out, "{KEYS}")?,
+                _ if story.moments.len() == self.picks.len() => {}
+                _ => writeln!(out, "This is no key here.\n{KEYS}")?,
             }
         }
     }
@@ -97,22 +113,24 @@ impl Game {
     fn take(&mut self, way: char) -> bool {
         let story = self.story(&self.picks);
         let Some(moment) = story.moments.get(self.picks.len()) else { return false };
+        let way = way.to_ascii_uppercase();
         let mut ways = moment.ways.iter();
-        let is_meant = |(digit, (thread, why)): &&(char, Way)| {
-            *digit == way || letter(*thread) == way && *why == Why::Turn
-        };
-        let Some((digit, _)) = ways.find(is_meant) else { return false };
-        self.picks.push(*digit);
-        true
+        let meant = ways.find(|(digit, _)| *digit == way || key(moment, *digit) == way);
+        self.picks.extend(meant.map(|(digit, _)| digit));
+        meant.is_some()
     }
 
     fn won(&self, story: &Story, out: &mut impl Write) -> io::Result<()> {
-        writeln!(out, "\n{story}\n\nYou broke it, by {}{}.", self.prefix(), self.picks)?;
-        writeln!(out, "`solve {}` tells the shortest schedule that does.", self.level.name)?;
+        let how = match story.end {
+            End::Deadlock(_) => "nobody can ever go on",
+            _ => "the program panics",
+        };
+        writeln!(out, "\n{story}\n\nYou broke it, by {}{}: {how}.", self.prefix(), self.picks)?;
+        writeln!(out, "The shortest way: {COMMAND} solve {}", self.level.name)?;
         self.prove(Side::Right, out)?;
         let mut others = LEVELS.iter().skip_while(|level| level.name != self.level.name);
         match others.nth(1) {
-            Some(next) => writeln!(out, "Next: play {}", next.name),
+            Some(next) => writeln!(out, "The next level: {COMMAND} play {}", next.name),
             None => writeln!(out, "That was the last level."),
         }
     }
@@ -166,11 +184,19 @@ fn show_steps(story: &Story, from: usize, to: usize, out: &mut impl Write) -> io
 }
 
 /// Where the threads are, and which ways there are to go on.
-fn show(moment: &Moment, out: &mut impl Write) -> io::Result<()> {
-    writeln!(out)?;
+fn show(moment: &Moment, made: &[Step], out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "\n    {:<26}{:<18}line", "thread", "next step")?;
     for (next, state) in &moment.threads {
-        let source = source_line(&next.file, next.line);
-        writeln!(out, " {}  {state:<26}{:>5} {source}", letter(next.thread), next.line)?;
+        let last = made.iter().rfind(|step| step.thread == next.thread);
+        let has_made = last.is_some_and(|step| (&step.what, step.line) == (&next.what, next.line));
+        let (state, what) = match next.what.as_str() {
+            "begin" => ("has not begun", "begin"),
+            _ if has_made && state == "can go on" => ("is woken", "to lock again"),
+            _ if has_made => (state.as_str(), ""),
+            what => (state.as_str(), what),
+        };
+        let (thread, source) = (letter(next.thread), source_line(&next.file, next.line));
+        writeln!(out, " {thread}  {state:<26}{what:<17}{:>5} {source}", next.line)?;
     }
     for (name, value) in &moment.shared {
         writeln!(out, "    {name} = {value}")?;
@@ -180,12 +206,22 @@ fn show(moment: &Moment, out: &mut impl Write) -> io::Result<()> {
             Why::Turn => "goes on",
             Why::Notified => "is the one that is notified",
             Why::TimedOut => "runs out of time",
-            Why::Spins => "goes on without letting others go first",
+            Why::Spins => "does not let others go first",
             Why::Spurious => "wakes up for nothing",
         };
-        writeln!(out, " [{digit}] {} {what}", letter(*thread))?;
+        let key = key(moment, *digit).to_ascii_lowercase();
+        writeln!(out, " [{key}] {} {what}", letter(*thread))?;
     }
     Ok(())
+}
+
+/// What a player types for a way: the letter of its thread, or its digit if that has one before.
+fn key(moment: &Moment, digit: char) -> char {
+    let mut before = moment.ways.iter().take_while(|way| way.0 != digit);
+    match moment.ways.iter().find(|way| way.0 == digit) {
+        Some((_, (thread, _))) if before.all(|way| way.1.0 != *thread) => letter(*thread),
+        _ => digit,
+    }
 }
 
 /// A line of the program, if its file is still there.

@@ -38,14 +38,14 @@ fn one_spurious() -> Limits {
 
 /// A value as the player sees it: without a step.
 fn look<T: Debug>(value: &Mutex<T>) -> String {
-    value.try_lock().map_or("(taken)".into(), |value| format!("{:?}", *value))
+    value.try_lock().map_or("(locked)".into(), |value| format!("{:?}", *value))
 }
 
 pub(crate) const LEVELS: &[Level] = &[
     Level {
         name: "counter",
-        goal: "Two threads add 1 to the same number. Lose one of the additions.",
-        hint: "Stop a thread between its load and its store.",
+        goal: "A and B both add 1 to the same number. Make one of the additions get lost.",
+        hint: "Stop A after its load, before its store. Then B.",
         wrong: counter::wrong,
         right: counter::right,
         limits: all,
@@ -53,8 +53,8 @@ pub(crate) const LEVELS: &[Level] = &[
     },
     Level {
         name: "lost_wake_up",
-        goal: "B looks, lets the mutex go, and then sleeps. Make it sleep by a free lock.",
-        hint: "B has looked. Now the news comes, and nobody sleeps who could hear it.",
+        goal: "B waits for a lock that A gives back. Make B sleep for good by a free lock.",
+        hint: "B has looked. Now A tells the news, and nobody sleeps yet who could hear it.",
         wrong: lost_wake_up::wrong,
         right: lost_wake_up::right,
         limits: all,
@@ -62,8 +62,8 @@ pub(crate) const LEVELS: &[Level] = &[
     },
     Level {
         name: "if_for_while",
-        goal: "A thread that was woken takes the lock without another look. Get two inside.",
-        hint: "A third thread may be faster than the one that was woken.",
+        goal: "A has the lock, B and C want it. Get both of them inside at once.",
+        hint: "Let B sleep and A wake it. Before B goes on, C may be faster.",
         wrong: if_for_while::wrong,
         right: if_for_while::right,
         limits: two_preemptions,
@@ -71,8 +71,8 @@ pub(crate) const LEVELS: &[Level] = &[
     },
     Level {
         name: "spurious_wake_up",
-        goal: "The same with two threads only. A thread may wake up for nothing, once.",
-        hint: "Wake B while A still has the lock.",
+        goal: "The same lock, A and B only. B may wake up for nothing, once: get it inside too.",
+        hint: "Let B sleep, and wake it while A still has the lock.",
         wrong: spurious_wake_up::wrong,
         right: spurious_wake_up::right,
         limits: one_spurious,
@@ -80,8 +80,8 @@ pub(crate) const LEVELS: &[Level] = &[
     },
     Level {
         name: "two_kinds",
-        goal: "One waits for `full`, one for `empty`, on one condvar. Notify the wrong one.",
-        hint: "A notification that wakes the wrong thread is used up.",
+        goal: "Some wait for `full`, some for not `full`, on one condvar. Make all of them sleep.",
+        hint: "A notification that wakes the wrong kind is used up: that one sleeps again.",
         wrong: two_kinds::wrong,
         right: two_kinds::right,
         limits: no_preemption,
@@ -89,25 +89,25 @@ pub(crate) const LEVELS: &[Level] = &[
     },
     Level {
         name: "set_then_clear",
-        goal: "A flag is set, everybody is notified, the flag is cleared. Leave B asleep.",
-        hint: "B is awake, but it still has to look.",
+        goal: "A sets a flag, notifies B, lets it go first, and clears the flag. Leave B asleep.",
+        hint: "B is awake, but it still has to lock and look. Let A go on before it does.",
         wrong: set_then_clear::wrong,
         right: set_then_clear::right,
         limits: one_preemption,
-        solution: "0",
+        solution: "00001",
     },
     Level {
         name: "barrier_rounds",
-        goal: "Two threads meet twice at a barrier that counts. Let one run ahead by a round.",
+        goal: "A and B meet twice at a barrier that counts to 2. Let one run ahead by a round.",
         hint: "The one that comes last need not let the other look before it comes again.",
         wrong: barrier_rounds::wrong,
         right: barrier_rounds::right,
         limits: one_preemption,
-        solution: "0",
+        solution: "001",
     },
     Level {
         name: "one_condvar",
-        goal: "Two push, two pop, there is room for one, on one condvar. All shall sleep.",
+        goal: "Two push, two pop, there is room for one, on one condvar. Make all of them sleep.",
         hint: "It needs 2 · capacity < producers + consumers, and no preemption.",
         wrong: one_condvar::wrong,
         right: one_condvar::right,
@@ -116,7 +116,7 @@ pub(crate) const LEVELS: &[Level] = &[
     },
     Level {
         name: "cancel_or_complete",
-        goal: "A promise is cancelled and completed at once. Get `true` for both.",
+        goal: "A cancels and B completes the same promise. Make both believe to be the first.",
         hint: "Both look first. Then both write.",
         wrong: cancel_or_complete::wrong,
         right: cancel_or_complete::right,
@@ -125,7 +125,7 @@ pub(crate) const LEVELS: &[Level] = &[
     },
     Level {
         name: "callback",
-        goal: "A callback is added while the promise completes. Nobody shall ever call it.",
+        goal: "A adds a callback while B completes the promise. Make nobody call it.",
         hint: "It is not done yet, says the look. Now it is.",
         wrong: callback::wrong,
         right: callback::right,
@@ -134,8 +134,8 @@ pub(crate) const LEVELS: &[Level] = &[
     },
     Level {
         name: "nested_wait",
-        goal: "A pool of one: a task waits for another task. Let the waiting one begin first.",
-        hint: "B is the one that brings the task that waits.",
+        goal: "On a pool of one thread, a task waits for another task. Make it wait for good.",
+        hint: "B is the worker. C brings the task that waits: let it be first.",
         wrong: nested_wait::wrong,
         right: nested_wait::right,
         limits: one_preemption,
@@ -143,8 +143,8 @@ pub(crate) const LEVELS: &[Level] = &[
     },
     Level {
         name: "shutdown",
-        goal: "A pool is shut down while a task is handed in. It is accepted, and never runs.",
-        hint: "The pool is open, says the look. Its worker goes home. Then the task comes.",
+        goal: "C shuts the pool down while A hands in a task. Make the task never run.",
+        hint: "The pool is open, says A's look. Its worker ends. Then the task comes.",
         wrong: shutdown::wrong,
         right: shutdown::right,
         limits: one_preemption,
@@ -161,7 +161,8 @@ mod counter {
 
     pub(super) fn wrong() {
         let number = Arc::new(AtomicUsize::new(0));
-        let (other, seen) = (number.clone(), number.clone());
+        let other = number.clone();
+        let seen = number.clone();
         watch("number", move || seen.load(SeqCst).to_string());
         let thread = thread::spawn(move || add_one(&other));
         add_one(&number);
@@ -202,7 +203,8 @@ mod lost_wake_up {
 
     pub(super) fn wrong() {
         let lock = Arc::new(TwoLooks { taken: Mutex::new(true), freed: Condvar::new() });
-        let (other, seen) = (lock.clone(), lock.clone());
+        let other = lock.clone();
+        let seen = lock.clone();
         watch("taken", move || look(&seen.taken));
         let thread = thread::spawn(move || {
             let taken = *other.taken.lock().unwrap();
@@ -380,8 +382,9 @@ mod set_then_clear {
 
     pub(super) fn wrong() {
         let event = Arc::new((Mutex::new((false, 0)), Condvar::new()));
-        let (other, seen) = (event.clone(), event.clone());
-        watch("is_set, waiting", move || look(&seen.0));
+        let other = event.clone();
+        let seen = event.clone();
+        watch("(is_set, waiting)", move || look(&seen.0));
         let thread = thread::spawn(move || {
             let mut state = other.0.lock().unwrap();
             state.1 += 1;
@@ -394,6 +397,7 @@ mod set_then_clear {
         }
         event.0.lock().unwrap().0 = true;
         event.1.notify_all();
+        thread::yield_now(); // B should go first
         event.0.lock().unwrap().0 = false;
         thread.join().unwrap();
     }
@@ -441,7 +445,11 @@ mod barrier_rounds {
         let barrier = Arc::new(Counting::default());
         let seen = barrier.clone();
         watch("here", move || look(&seen.here));
-        let meet_twice = || (barrier.wait(), barrier.wait());
+        let meet_twice = || {
+            barrier.wait();
+            thread::yield_now(); // the other should go first
+            barrier.wait();
+        };
         thread::scope(|scope| {
             scope.spawn(meet_twice);
             meet_twice();
@@ -569,7 +577,8 @@ mod callback {
 
     pub(super) fn wrong() {
         let news = Arc::new(News::default());
-        let (other, seen) = (news.clone(), news.clone());
+        let other = news.clone();
+        let seen = news.clone();
         watch("is_done", move || look(&seen.is_done));
         let thread = thread::spawn(move || {
             *other.is_done.lock().unwrap() = true;
@@ -651,7 +660,8 @@ mod shutdown {
 
     pub(super) fn wrong() {
         let pool = Arc::new(Pool::default());
-        let (worker, seen) = (pool.clone(), pool.clone());
+        let worker = pool.clone();
+        let seen = pool.clone();
         watch("is_closed", move || seen.is_closed.load(SeqCst).to_string());
         let thread = thread::spawn(move || worker.work());
         let closer = pool.clone();

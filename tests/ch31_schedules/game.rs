@@ -124,7 +124,7 @@ fn each_level_is_won_on_a_terminal_and_each_right_version_is_refused() {
 fn undo_restart_hint_code_and_a_wrong_key_do_what_they_say() {
     process_watchdog("the game", || {
         let game = game();
-        let said = play_by_pipe(&game, "lost_wake_up", "1 u B A B r h c ? g");
+        let said = play_by_pipe(&game, "lost_wake_up", "1 u B a B r h l ? g");
         assert!(said.matches("\n    taken = ").count() > 8, "{said}"); // shown after each key
         assert!(said.contains("B has looked."), "{said}");
         assert_eq!(said.matches("struct TwoLooks {").count(), 2, "{said}");

@@ -110,6 +110,8 @@ fn levels_are_won_by_their_solutions_and_their_right_versions_hold() {
         let prefix = if limits.spurious > 0 { "s" } else { "" };
         let story = replay(&format!("{prefix}{}", level.solution), level.wrong);
         assert!(story.end.is_failure(), "{}: {story}", level.name);
+        let calm = replay(&format!("{prefix}0"), level.wrong);
+        assert!(!calm.end.is_failure(), "{} is won by Enter alone: {calm}", level.name);
         let (wrong, right) = (explore(limits, level.wrong), explore(limits, level.right));
         assert!(wrong.failures() > 0, "{}: {wrong}", level.name);
         assert!(right.is_complete && right.failures() == 0, "{}: {right}", level.name);
