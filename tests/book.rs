@@ -154,6 +154,11 @@ fn the_table_of_copies_is_true() {
 }
 
 #[test]
+fn examples_end_quietly_if_nobody_reads_them() {
+    holds(examples::quiet_end, &real());
+}
+
+#[test]
 fn each_row_of_the_table_of_copies_runs() {
     holds(table::runs, &real());
 }

@@ -1,10 +1,11 @@
-//! The examples: each ends by itself and prints what its header says.
+//! The examples: each ends by itself, prints what its header says, and is quiet if nobody reads it.
 
 use super::miniature::Miniature;
 use super::text::{Page, header};
 use super::tree::{Book, Chapter, Complaints, of_each};
 use std::env;
-use std::io::Read;
+use std::io::{Read, pipe};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
@@ -26,9 +27,8 @@ fn faults(book: &Book, chapter: &Chapter) -> Complaints {
     let Some((arguments, promised)) = promise(&source) else {
         return vec!["no text block after `Expected output:`".into()];
     };
-    let program = format!("examples/{}{}", chapter.name, env::consts::EXE_SUFFIX);
-    let mut command = Command::new(book.build.join(program));
-    let output = match run(command.args(arguments), book.patience) {
+    let mut command = Command::new(program(book, chapter));
+    let output = match run(command.args(arguments), Stdio::piped(), book.patience) {
         Ok(output) => output,
         Err(trouble) => return vec![trouble],
     };
@@ -39,6 +39,34 @@ fn faults(book: &Book, chapter: &Chapter) -> Complaints {
         (!output.status.success(), format!("{}\n{said}", output.status)),
     ];
     faults.into_iter().filter(|(is_one, _)| *is_one).map(|(_, fault)| fault).collect()
+}
+
+/// Each chapter's example ends without a panic if nobody reads what it prints, as in `| head -1`.
+/// It may say so by its exit status.
+pub(crate) fn quiet_end(book: &Book) -> Complaints {
+    let mut complaints = Complaints::from_iter(build(book));
+    complaints.extend(of_each(&book.built(), |chapter| {
+        let source = book.read(&format!("examples/{}.rs", chapter.name));
+        let (arguments, _) = promise(&source).unwrap_or_default();
+        let mut command = Command::new(program(book, chapter));
+        let (reader, writer) = pipe().expect("a pipe");
+        drop(reader);
+        let fault = match run(command.args(arguments), writer.into(), book.patience) {
+            Err(trouble) => Some(trouble),
+            Ok(output) => {
+                let said = String::from_utf8_lossy(&output.stderr);
+                let is_panic = output.status.code().is_none_or(|code| code == 101);
+                let is_quiet = !is_panic && !said.contains("failed printing to");
+                (!is_quiet).then(|| format!("nobody reads its output: {}\n{said}", output.status))
+            }
+        };
+        fault.iter().map(|fault| format!("examples/{}.rs: {fault}", chapter.name)).collect()
+    }));
+    complaints
+}
+
+fn program(book: &Book, chapter: &Chapter) -> PathBuf {
+    book.build.join(format!("examples/{}{}", chapter.name, env::consts::EXE_SUFFIX))
 }
 
 /// Whether the lines are those that were promised. `…` in a promise stands for what differs from
@@ -88,8 +116,8 @@ fn build(book: &Book) -> Option<String> {
 
 /// Runs a program without input. If it, or a program that it started, still holds its output open
 /// when `patience` ends, it is killed.
-fn run(command: &mut Command, patience: Duration) -> Result<Output, String> {
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+fn run(command: &mut Command, stdout: Stdio, patience: Duration) -> Result<Output, String> {
+    command.stdin(Stdio::null()).stdout(stdout).stderr(Stdio::piped());
     let mut program = command.spawn().map_err(|error| format!("cannot be started: {error}"))?;
     let stdout = read_to_end(program.stdout.take());
     let stderr = read_to_end(program.stderr.take());
@@ -108,12 +136,12 @@ fn run(command: &mut Command, patience: Duration) -> Result<Output, String> {
     }
 }
 
-/// All that comes out of a stream, once it ends.
+/// All that comes out of a stream, once it ends. Nothing if it is not ours to read.
 fn read_to_end(stream: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
     let (send_all, all) = channel();
     thread::spawn(move || {
         let mut bytes = Vec::new();
-        let _ = stream.expect("it is piped").read_to_end(&mut bytes);
+        let _ = stream.map(|mut stream| stream.read_to_end(&mut bytes));
         let _ = send_all.send(bytes);
     });
     all
@@ -133,6 +161,20 @@ fn examples_that_print_something_else_or_fail_are_reported() {
         "examples/ch03_pair.rs: exit status: 3\nno\n",
     ];
     assert_eq!(expected_output(&miniature.book), complaints);
+}
+
+#[test]
+fn an_example_that_panics_because_nobody_reads_it_is_reported() {
+    let mut miniature = Miniature::sound();
+    miniature.book.chapters = &["ch01_lock"];
+    build(&miniature.book);
+    let complaints = quiet_end(&miniature.book);
+    let [complaint] = &complaints[..] else { panic!("{complaints:?}") };
+    let start = "examples/ch01_lock.rs: nobody reads its output: exit status: 101\n";
+    assert!(complaint.starts_with(start), "{complaint}");
+    let quiet = "use std::io::Write; let _ = writeln!(std::io::stdout(),";
+    miniature.replace("examples/ch01_lock.rs", "println!(", quiet);
+    assert_eq!(quiet_end(&miniature.book), Complaints::new());
 }
 
 #[test]
