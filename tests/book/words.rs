@@ -142,7 +142,13 @@ pub(crate) fn unsafe_code(book: &Book) -> Complaints {
 
 /// No file names a package registry or a place on one machine.
 pub(crate) fn hosts_and_machines(book: &Book) -> Complaints {
-    lines(book, &book.files(), str::to_owned, &ELSEWHERE)
+    let mut files = book.files();
+    // In a package, cargo has put the manifest in order and speaks of a registry on top of it.
+    if book.has("Cargo.toml.orig") {
+        files.retain(|path| path != "Cargo.toml");
+        files.push("Cargo.toml.orig".into());
+    }
+    lines(book, &files, str::to_owned, &ELSEWHERE)
 }
 
 /// The lines of some files that hold something unwanted. A `view` leaves out what does not count.
@@ -207,6 +213,18 @@ broken! { a_wide_line_of_prose_is_reported, wide_lines:
 broken! { an_unwanted_word_is_reported, plain_words:
     "src/ch02_event.rs", "It is set once" => "It lasts for ever", "line 22: for ever";
     "README.md", "It has" => "Whoever reads has", "line 3: whoever";
+}
+
+#[test]
+fn what_cargo_says_on_top_of_the_manifest_of_a_package_is_no_fault() {
+    let (miniature, registry) = (Miniature::sound(), ELSEWHERE[0]);
+    let manifest = miniature.book.read("Cargo.toml");
+    miniature.write("Cargo.toml.orig", &manifest);
+    miniature.write("Cargo.toml", &format!("# {registry}\n{manifest}"));
+    assert_eq!(hosts_and_machines(&miniature.book), Complaints::new());
+    miniature.write("Cargo.toml.orig", &format!("# {registry}\n{manifest}"));
+    let complaint = format!("Cargo.toml.orig: line 1: {registry}");
+    assert_eq!(hosts_and_machines(&miniature.book), [complaint]);
 }
 
 #[test]
