@@ -30,7 +30,8 @@
 //! 2. It cannot give up waiting, so a wait gets a limit: `lock_timeout`.
 //! 3. It notifies at each release. `notify_one` costs about 7 times as much as to lock and unlock a
 //!    `Mutex`, even if nobody sleeps (`cargo run --release --example ch01_lock -- measure`). So the
-//!    waiting threads are counted: nobody waits, nobody is notified.
+//!    waiting threads are counted: nobody waits, nobody is notified. And to wake up takes a while,
+//!    in which others may lock and unlock many times: one notification is enough for all of these.
 //! 4. A forgotten `unlock` locks everybody out, so a guard does it when it is dropped. And as
 //!    Python's `acquire` and `release` may stand in two functions, a guard can be forgotten.
 //! 5. In the middle of its work, a thread may want to step aside for a while: `unlocked`. Chapter
@@ -119,7 +120,9 @@ use std::{error, fmt, mem};
 /// ```
 #[derive(Default)]
 pub struct Lock {
-    state: Mutex<State>, // held for a few lines, never while its thread sleeps
+    /// Its mutex is held for a few lines, never while its thread sleeps.
+    state: Mutex<State>,
+    /// Threads that found the lock taken sleep here.
     freed: Condvar,
 }
 
@@ -128,7 +131,10 @@ pub struct Lock {
 #[derive(Default)]
 struct State {
     hold: Hold,
-    waiting: usize, // threads that sleep, or were woken and do not have the mutex yet
+    /// Threads that sleep, or were woken and do not have the mutex yet.
+    waiting: usize,
+    /// One of them was notified, and has not looked yet: until it does, one is enough.
+    woken: bool,
 }
 
 #[derive(Clone, Copy, Default, PartialEq)]
@@ -142,7 +148,7 @@ enum Hold {
 impl Lock {
     /// Makes a free lock.
     pub const fn new() -> Self {
-        let state = State { hold: Hold::Free, waiting: 0 };
+        let state = State { hold: Hold::Free, waiting: 0, woken: false };
         Lock { state: Mutex::new(state), freed: Condvar::new() }
     }
 
@@ -208,6 +214,7 @@ impl Lock {
             state.waiting += 1;
             state = self.freed.wait_timeout(state, time_left(deadline)).unwrap().0;
             state.waiting -= 1; // by each waiter itself, whatever woke it, the clock too (I3)
+            state.woken = false; // if another one was meant, one notification too many comes
         }
         // Between the last look and this line the mutex stays locked. Were it released, two threads
         // could find the lock free and both take it (I1).
@@ -217,11 +224,12 @@ impl Lock {
 
     fn release(&self, mut state: MutexGuard<'_, State>) {
         state.hold = Hold::Free;
-        let is_awaited = state.waiting > 0;
+        let notifies = state.waiting > 0 && !state.woken;
+        state.woken |= notifies;
         drop(state); // before the notification: the woken thread needs the mutex first of all
         // A newcomer may take the lock between these lines. Then the woken thread finds it taken
         // and sleeps again, counted in `waiting`: the newcomer's release wakes it (I2).
-        if is_awaited {
+        if notifies {
             self.freed.notify_one();
         }
     }

@@ -96,15 +96,19 @@ use std::{error, fmt, mem};
 /// ```
 #[derive(Default)]
 pub struct RLock {
-    lock: Lock,                // here the others wait; taken from (1) to (4), without a guard
-    hold: Mutex<Option<Hold>>, // written only by the thread that has `lock`
+    /// Here the others wait. Taken from (1) to (4), without a guard.
+    lock: Lock,
+    /// Written only by the thread that has `lock`.
+    hold: Mutex<Option<Hold>>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Hold {
     owner: ThreadId,
-    depth: usize,     // levels taken and not given back, at least 1
-    forgotten: usize, // those of them that have no guard
+    /// Levels taken and not given back, at least 1.
+    depth: usize,
+    /// Those of them that have no guard.
+    forgotten: usize,
 }
 
 impl RLock {
@@ -214,7 +218,8 @@ fn of_caller(hold: &mut Option<Hold>) -> Option<&mut Hold> {
 #[must_use = "the level is given back when the guard is dropped"]
 pub struct RLockGuard<'a> {
     lock: &'a RLock,
-    stays: PhantomData<*const ()>, // on its thread: a raw pointer is neither Send nor Sync (I3)
+    /// On its thread: a raw pointer is neither Send nor Sync (I3).
+    stays: PhantomData<*const ()>,
 }
 
 impl<'a> RLockGuard<'a> {

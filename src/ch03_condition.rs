@@ -114,13 +114,16 @@ use std::{fmt, ptr};
 /// ```
 #[derive(Default)]
 pub struct Condition {
-    queue: Mutex<VecDeque<Waiter>>, // the oldest in front
+    /// The oldest in front.
+    queue: Mutex<VecDeque<Waiter>>,
 }
 
 /// A thread that waits. It is in the queue exactly until it is notified or out of time.
 struct Waiter {
-    lock: usize,        // the address of the lock that it waits with (I4)
-    wake: Arc<Condvar>, // its own, so that to notify it wakes no other (I1)
+    /// The address of the lock that it waits with (I4).
+    lock: usize,
+    /// Its own, so that to notify it wakes no other (I1).
+    wake: Arc<Condvar>,
 }
 
 impl Condition {

@@ -120,7 +120,8 @@ struct State {
 /// A thread that waits. It is in the queue exactly until it has its permits or is out of time.
 struct Waiter {
     wants: usize,
-    wake: Arc<Condvar>, // its own, so that a release wakes those that can go and no other
+    /// Its own, so that a release wakes those that can go and no other.
+    wake: Arc<Condvar>,
 }
 
 impl Semaphore {

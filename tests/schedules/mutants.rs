@@ -74,15 +74,18 @@ const WAITING: &[Mutant] = mutants! {
         "while state.hold != Hold::Free {" => "if state.hold != Hold::Free {"
     }
     "the last waiter is not notified" in "ch01_lock.rs" by "ch01_lock" {
-        "let is_awaited = state.waiting > 0;" => "let is_awaited = state.waiting > 1;"
+        "let notifies = state.waiting > 0 &&" => "let notifies = state.waiting > 1 &&"
     }
     "waiters are not counted" in "ch01_lock.rs" by "ch01_lock" {
         "            state.waiting += 1;\n" => ""
         "            state.waiting -= 1; // by" => "            // by"
     }
+    "a woken thread does not say that it has looked" in "ch01_lock.rs" by "ch01_lock" {
+        "            state.woken = false; // if" => "            // if"
+    }
     "the clock is asked before the lock" in "ch01_lock.rs" by "ch01_lock" {
         "            state.waiting -= 1; // by"
-            => "            state.waiting -= 1;\n            if time_left(deadline).is_zero() {\n                return None;\n            }\n            // by"
+            => "            state.waiting -= 1;\n            state.woken = false;\n            if time_left(deadline).is_zero() {\n                return None;\n            }\n            // by"
     }
     "notified before the mutex is released" in "ch01_lock.rs" by "ch01_lock"
         survives "nothing is wrong: the woken thread waits for the mutex, which costs time only" {

@@ -26,7 +26,7 @@ programs! {
         two_enter();
     }
 
-    fn three_enter(bound(2), 476) {
+    fn three_enter(bound(2), 466) {
         let (lock, alone) = (Lock::new(), Alone::default());
         thread::scope(|scope| {
             scope.spawn(|| enter(&lock, &alone));
@@ -35,7 +35,7 @@ programs! {
         });
     }
 
-    fn two_wait_one_with_a_limit(bound(2), 439) {
+    fn two_wait_one_with_a_limit(bound(2), 434) {
         let (lock, alone) = (Lock::new(), Alone::default());
         let held = lock.lock();
         thread::scope(|scope| {
@@ -50,7 +50,7 @@ programs! {
     }
 
     /// The limit of one passes, and with it that of the other, which was notified just before.
-    fn two_limits_pass_and_one_waits_on(bound(0), 468) {
+    fn two_limits_pass_and_one_waits_on(bound(0), 442) {
         let (lock, alone) = (Lock::new(), Alone::default());
         let held = lock.lock();
         thread::scope(|scope| {
@@ -85,7 +85,7 @@ programs! {
         });
     }
 
-    fn one_steps_aside(bound(3), 77) {
+    fn one_steps_aside(bound(3), 72) {
         let (lock, alone) = (Lock::new(), Alone::default());
         thread::scope(|scope| {
             scope.spawn(|| enter(&lock, &alone));

@@ -35,7 +35,7 @@ programs! {
         assert!(!lock.is_locked());
     }
 
-    fn one_steps_aside_from_two_levels(bound(2), 161) {
+    fn one_steps_aside_from_two_levels(bound(2), 156) {
         let (lock, alone) = (RLock::new(), Alone::default());
         thread::scope(|scope| {
             scope.spawn(|| {
