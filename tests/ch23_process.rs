@@ -302,9 +302,9 @@ fn try_1_with_sigchld_ignored_a_death_has_no_status() {
 }
 
 // Break: without the thread nobody reads that pipe. A write to it fails, so `eprintln!` panics, and
-// the task with it: red are this test, `i2_a_death_…`, `i3_…`, `i4_…` and `try_1_…`, within a second
-// each; `i1_what_is_no_worker_…` misses the words. (A reader that is there and does not read would
-// be worse: the task waits as soon as the pipe is full.)
+// the task with it: red are this test, `i2_a_death_…`, `i3_…`, `i4_…` and `try_1_…`, each within a
+// second; `i1_what_is_no_worker_…` misses the words. (A reader that is there and does not read
+// would be worse: the task waits as soon as the pipe is full.)
 #[test]
 fn try_2_a_task_that_writes_much_to_standard_error_needs_a_reader_there() {
     let name = "try_2_a_task_that_writes_much_to_standard_error_needs_a_reader_there";
