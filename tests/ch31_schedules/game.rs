@@ -128,7 +128,7 @@ fn undo_restart_hint_code_and_a_wrong_key_do_what_they_say() {
         assert!(said.matches("\n    taken = ").count() > 8, "{said}"); // shown after each key
         assert!(said.contains("B has looked."), "{said}");
         assert_eq!(said.matches("struct TwoLooks {").count(), 2, "{said}");
-        assert_eq!(said.matches("u: undo").count(), 2, "{said}");
+        assert_eq!(said.matches("u: undo   r: restart   l: list").count(), 2, "{said}");
         assert!(said.contains("101 breaks it:"), "{said}");
         let said = play_by_pipe(&game, "lost_wake_up", "101 f");
         assert!(said.contains("You broke it, by 101"), "{said}");
