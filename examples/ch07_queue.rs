@@ -12,7 +12,7 @@
 //!   pushers 2, poppers 2, capacity 2: 2 * 2 >= 2 + 2,  0 of 252 schedules hang
 //! one condvar, notify_all:         8 poppers sleep, 1 item comes: 8 wake, 7 of them in vain
 //! two condvars, notify_one:        8 poppers sleep, 1 item comes: 1 wakes
-//! a call only if it was empty:     2 poppers sleep, 2 items come: 1 sleeps on beside an item
+//! notify only if it was empty:     2 poppers sleep, 2 items come: 1 sleeps on beside an item
 //! two poppers, a special last item: 1 hears of the end, 1 waits in vain
 //! two poppers, `close`:             2 hear of the end, 0 wait in vain
 //! a queue of two is full: `try_push(3)` gives 3 back
@@ -138,7 +138,7 @@ fn asleep_then(poppers: usize, push: impl FnOnce(&Sleepers)) -> (usize, usize) {
     })
 }
 
-/// One item, and the call that `notify` makes.
+/// One item, and the notification that `notify` makes.
 fn one_item(notify: fn(&Condvar)) -> impl FnOnce(&Sleepers) {
     move |sleepers| {
         sleepers.state.lock().unwrap().items += 1;
@@ -146,8 +146,8 @@ fn one_item(notify: fn(&Condvar)) -> impl FnOnce(&Sleepers) {
     }
 }
 
-/// Two items in a row, before anybody who is called can be awake.
-fn two_items_with_a_call_if_it_was_empty(sleepers: &Sleepers) {
+/// Two items in a row, before anybody who is notified can be awake.
+fn two_items_with_a_notification_if_it_was_empty(sleepers: &Sleepers) {
     let mut state = sleepers.state.lock().unwrap();
     for _ in 0..2 {
         if state.items == 0 {
@@ -196,8 +196,8 @@ fn tell(out: &mut impl Write) -> io::Result<()> {
     let (wakes, _) = asleep_then(8, one_item(Condvar::notify_one));
     write!(out, "two condvars, notify_one:        8 poppers sleep, 1 item comes: ")?;
     writeln!(out, "{wakes} wakes")?;
-    let (_, left) = asleep_then(2, two_items_with_a_call_if_it_was_empty);
-    write!(out, "a call only if it was empty:     2 poppers sleep, 2 items come: ")?;
+    let (_, left) = asleep_then(2, two_items_with_a_notification_if_it_was_empty);
+    write!(out, "notify only if it was empty:     2 poppers sleep, 2 items come: ")?;
     writeln!(out, "{left} sleeps on beside an item")?;
 
     let n = hear_of_the_end(|queue| queue.push(None).unwrap());

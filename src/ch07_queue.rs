@@ -18,16 +18,17 @@
 //! The example runs the first four steps; the smallest queue stands there in 24 lines.
 //!
 //! 1. A `VecDeque` in a mutex, **one** condvar, and `notify_one` after each push and each pop. It
-//!    hangs, because pushers and poppers sleep at the same condvar: the call for a popper can wake
-//!    a pusher, which finds the queue full and sleeps again. It can hang exactly when
-//!    **2 · capacity < pushers + poppers**: a larger queue leaves too few threads to strand all.
+//!    hangs, because pushers and poppers sleep at the same condvar: the notification for a
+//!    popper can wake a pusher, which finds the queue full and sleeps again. It can hang exactly
+//!    when **2 · capacity < pushers + poppers**: a larger queue leaves too few threads to strand all.
 //!    The example tries every order of turns for five cases, and `-- 0` replays the shortest hang.
 //! 2. The same with `notify_all` is right, and slow: with 8 poppers asleep, one item wakes all 8,
 //!    and 7 of them go back to sleep. An item takes about three times as long.
 //! 3. **Two** condvars, one for each kind of waiter: now `notify_one` finds the right kind. But it
 //!    is a system call even if nobody sleeps: 450 ns an item with one pusher and one popper.
-//! 4. Call a popper *only when the queue was empty*: fewer calls, and one is lost (see the trap).
-//! 5. Count the waiters, and call as often as needed: rule (2) below. 160 to 260 ns an item.
+//! 4. Notify a popper *only when the queue was empty*: fewer notifications, and one of them is
+//!    missing (see the trap).
+//! 5. Count the waiters, and notify as often as needed: rule (2) below. 160 to 260 ns an item.
 //! 6. Look three times before falling asleep: 100 ns an item. And the queue can be closed.
 //!
 //! ## Picture
@@ -53,12 +54,12 @@
 //! `take_all` is a `close_now` that closes nothing.
 //!
 //! Rule (2), `len <= poppers`, at work. Two poppers sleep, and three items arrive before either is
-//! awake. A popper that was called still counts until it holds the lock:
+//! awake. A popper that was notified still counts until it holds the lock:
 //!
 //! ```text
-//!                      len  poppers   len <= poppers   calls on their way
-//!   push 1              1      2       yes: call              1
-//!   push 2              2      2       yes: call              2
+//!                      len  poppers   len <= poppers   notified, not yet awake
+//!   push 1              1      2       yes: notify            1
+//!   push 2              2      2       yes: notify            2
 //!   push 3              3      2       no                     2
 //!   popper A takes 1    2      1                              1
 //!   push 4              3      1       no                     1
@@ -68,8 +69,8 @@
 //! ## Promises
 //!
 //! - I1. First in, first out; each item leaves once.
-//! - I2. No popper sleeps beside an item: at least as many calls are on their way as there are
-//!   items, or as there are poppers asleep. The same holds for pushers and free places.
+//! - I2. No popper sleeps beside an item: at least as many notifications are on their way as
+//!   there are items, or as there are poppers asleep. The same holds for pushers and free places.
 //! - I3. Never more than `capacity` items.
 //! - I4. Closing is final: nothing enters any more, a refused item goes back to its owner, what
 //!   lies there can still be taken, and every waiting thread wakes.
@@ -78,9 +79,9 @@
 //!
 //! ## The trap
 //!
-//! *Call a popper only when the queue was empty.* Two poppers sleep. The first item finds the
-//! queue empty and calls one of them. Before that one is awake, the second item comes, finds the
-//! queue not empty, and calls nobody. One popper takes the first item; the other sleeps beside the
+//! *Notify a popper only when the queue was empty.* Two poppers sleep. The first item finds the
+//! queue empty and notifies one of them. Before that one is awake, the second item comes, finds the
+//! queue not empty, and notifies nobody. One popper takes the first item; the other sleeps beside the
 //! second.
 //!
 //! A second trap is to announce the end by a special item: one popper takes it, and the others
@@ -97,7 +98,7 @@
 //!
 //! 1. Predict: two queues of 5 with a thread that moves items from one to the other, or one queue
 //!    of 10. How many items can a pusher push before it waits, in each?
-//! 2. Break: in (2), call only when the queue was empty: `state.items.len() == 1`. Which tests
+//! 2. Break: in (2), notify only when the queue was empty: `state.items.len() == 1`. Which tests
 //!    hang, and which do not notice?
 //! 3. Extend: write `pop_some(&queue, most)`. It waits for one item, then takes what is there, up
 //!    to `most` items in all.
@@ -149,7 +150,7 @@ struct State<T> {
     items: VecDeque<T>,
     /// Set by `close` and `close_now`, never cleared.
     closed: bool,
-    /// Poppers at `not_empty`. One that was called counts until it holds the lock again.
+    /// Poppers at `not_empty`. One that was notified counts until it holds the lock again.
     poppers: usize,
     /// Pushers at `not_full`, counted in the same way.
     pushers: usize,
@@ -181,7 +182,7 @@ impl<T> Queue<T> {
     /// While the queue is full, until another thread pops or closes.
     ///
     /// # Wakes
-    /// One waiting popper that has not been called yet.
+    /// One waiting popper that has not been notified yet.
     ///
     /// # Errors
     /// [`QueueError::Closed`] with the item.
@@ -206,7 +207,7 @@ impl<T> Queue<T> {
     /// While the queue is open and empty, until another thread pushes or closes.
     ///
     /// # Wakes
-    /// One waiting pusher that has not been called yet.
+    /// One waiting pusher that has not been notified yet.
     #[doc(alias("get", "get_nowait"))]
     pub fn pop(&self) -> Option<T> {
         self.fetch(self.wait_for_item(None), TimedOut).ok()
@@ -231,7 +232,7 @@ impl<T> Queue<T> {
         let (items, pushers) = (mem::take(&mut state.items), state.pushers);
         drop(state); // (I5) and the woken need the lock
         if pushers > 0 {
-            self.not_full.notify_all(); // (I2) as many calls as free places, or as pushers
+            self.not_full.notify_all(); // (I2) as many as there are free places, or pushers
         }
         items.into()
     }
@@ -249,7 +250,7 @@ impl<T> Queue<T> {
     /// Every waiting thread: pushers get their item back, poppers find the end.
     pub fn close(&self) {
         // (I4) Written under the lock: without it, a thread that has seen "open" and is about to
-        // sleep would miss both calls below.
+        // sleep would miss both notifications below.
         self.state.lock().unwrap().closed = true;
         self.not_empty.notify_all();
         self.not_full.notify_all();
@@ -320,32 +321,32 @@ impl<T> Queue<T> {
         self.state.lock().unwrap()
     }
 
-    /// Stores `item` and calls a popper, or says why not: `full` if there is no place.
+    /// Stores `item` and notifies a popper, or says why not: `full` if there is no place.
     fn store(&self, mut state: Held<'_, T>, item: T, full: QueueError) -> Result<(), Refused<T>> {
         let why = if state.closed { Closed } else { full };
         if state.closed || state.items.len() == self.capacity {
             return Err(Refused { item, why }); // (I3) (I4)
         }
         state.items.push_back(item); // (I1)
-        // (2) With more items than waiting poppers, the items before this one have called all of
-        // them. A popper that is called and finds its item gone sleeps again, still counted: the
-        // next item calls again (I2). `<` would never call the last sleeping popper.
-        let call = state.items.len() <= state.poppers;
+        // (2) With more items than waiting poppers, the items before this one have notified all
+        // of them. A popper that is notified and finds its item gone sleeps again, still counted:
+        // the next item notifies again (I2). `<` would never notify the last sleeping popper.
+        let notifies = state.items.len() <= state.poppers;
         drop(state); // the woken thread needs the lock
-        if call {
+        if notifies {
             self.not_empty.notify_one();
         }
         Ok(())
     }
 
-    /// Takes the oldest item and calls a pusher, or says why not: `empty` if there is no item.
+    /// Takes the oldest item and notifies a pusher, or says why not: `empty` if there is no item.
     fn fetch(&self, mut state: Held<'_, T>, empty: QueueError) -> Result<T, QueueError> {
         let why = if state.closed { Closed } else { empty };
         let item = state.items.pop_front().ok_or(why)?;
         // (4) Rule (2) with free places for items and pushers for poppers (I2).
-        let call = self.capacity - state.items.len() <= state.pushers;
+        let notifies = self.capacity - state.items.len() <= state.pushers;
         drop(state);
-        if call {
+        if notifies {
             self.not_full.notify_one();
         }
         Ok(item) // (I5) the lock is free, whatever the caller does with the item

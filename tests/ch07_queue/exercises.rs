@@ -36,9 +36,9 @@ fn try_1_two_queues_of_five_with_a_mover_let_the_pusher_run_eleven_ahead() {
 }
 
 /// With `state.items.len() == 1` in (2), `i2_two_poppers_sleep_then_two_pushes_in_a_row_free_both`
-/// hangs: the second push calls nobody. The tests with one popper do not notice, because a popper
+/// hangs: the second push notifies nobody. The tests with one popper do not notice, because a popper
 /// that is awake looks for the next item before it sleeps; the crowds do not either, because their
-/// threads rarely sleep. Here is the rule by itself. A sleeper may wake uncalled, so not every
+/// threads rarely sleep. Here is the rule by itself. A sleeper may wake without a notification, so not every
 /// attempt shows the loss.
 #[test]
 fn try_2_calling_only_when_it_was_empty_leaves_a_popper_asleep_beside_an_item() {
@@ -73,7 +73,9 @@ fn try_2_calling_only_when_it_was_empty_leaves_a_popper_asleep_beside_an_item() 
             awake.pop() == Some(Some(2))
         })
     };
-    watchdog("a popper that is called late", move || until("one stays asleep", leaves_one_asleep));
+    watchdog("a popper that is notified late", move || {
+        until("one stays asleep", leaves_one_asleep)
+    });
 }
 
 /// One item at least, `most` at most, fewer once the queue is closed and empty.

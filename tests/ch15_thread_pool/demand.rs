@@ -203,8 +203,8 @@ fn i2_a_worker_in_the_drop_of_a_result_whose_future_went_during_the_callbacks_is
 
 // Done as it says, this one goes red, both `i2_a_worker_in_…`, and those in which several tasks are
 // to run at once (`each_blocked_…`, `i6_every_caller_…`, `shutdown_now_cancels_…`,
-// `tasks_that_run_while_…`): the worker counts as free while its task runs, so the second task
-// waits behind the first and never begins.
+// `tasks_that_run_while_…`, `try_1_…`): the worker counts as free while its task runs, so the
+// second task waits behind the first and never begins.
 #[test]
 fn try_2_a_worker_in_the_middle_of_a_task_is_busy() {
     watchdog("a task that waits for an event of the next one", || {

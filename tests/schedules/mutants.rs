@@ -146,11 +146,11 @@ const WAITING: &[Mutant] = mutants! {
     "a limit overrules the outcome" in "ch06_barrier.rs" by "ch06_barrier" {
         "            return earlier;\n" => "            let _ = earlier;\n"
     }
-    "try_2: a push calls only if the queue was empty" in "ch07_queue.rs" by "ch07_queue" {
-        "let call = state.items.len() <= state.poppers;" => "let call = state.items.len() == 1;"
+    "try_2: a push notifies only if the queue was empty" in "ch07_queue.rs" by "ch07_queue" {
+        "let notifies = state.items.len() <= state.poppers;" => "let notifies = state.items.len() == 1;"
     }
     "`<` for `<=`" in "ch07_queue.rs" by "ch07_queue" {
-        "let call = state.items.len() <= state.poppers;" => "let call = state.items.len() < state.poppers;"
+        "let notifies = state.items.len() <= state.poppers;" => "let notifies = state.items.len() < state.poppers;"
     }
     "pushers do not hear of a close" in "ch07_queue.rs" by "ch07_queue" {
         "        self.not_empty.notify_all();\n        self.not_full.notify_all();\n"
