@@ -215,6 +215,7 @@ impl Barrier {
     }
 
     /// How many have arrived in the round that is filling.
+    #[doc(alias = "n_waiting")]
     pub fn waiting(&self) -> usize {
         self.state.lock().unwrap().arrived
     }
@@ -296,6 +297,7 @@ fn time_left(deadline: Option<Instant>) -> Duration {
 }
 
 /// Why a thread did not pass.
+#[doc(alias = "BrokenBarrierError")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BarrierError {
     /// The limit of this thread passed; the barrier is broken now.

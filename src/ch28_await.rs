@@ -63,6 +63,7 @@
 //! - Python's `asyncio.wrap_future` does this for `concurrent.futures`.
 //! - tokio's and std's own primitives register a waker just so; `futures::executor::block_on` parks
 //!   its thread.
+//! - `join!(a, b)` of async Rust runs two futures side by side. What stands for it here is Try 3.
 //!
 //! ## Try
 //!

@@ -12,8 +12,8 @@
 //!
 //! let pool = ThreadPool::new(2);
 //! let lengths = ["lock", "event"].map(|word| pool.spawn(move || word.len()));
-//! for length in as_completed(lengths) {
-//!     println!("{}", length.result()?); // in the order in which they are done
+//! for length in as_completed(lengths).cancel_on_drop() {
+//!     println!("{}", length.result()?); // as they are done; a failure cancels the rest
 //! }
 //!
 //! let product = pool.spawn(|| 6 * 7);

@@ -62,7 +62,8 @@ fn percentiles(times: impl Iterator<Item = Duration>) -> [Duration; 4] {
     })
 }
 
-/// Writes how far the work has come to standard error, in place, if that is a terminal.
+/// Writes how far the work has come to standard error, in place, if that is a terminal. What else
+/// is written there meanwhile ends up on the same line: collect it until the work is done.
 ///
 /// # Examples
 /// ```
