@@ -1,7 +1,7 @@
 //! The pipes of a worker, between the thread that reads and the thread of the tasks.
 //!
-//! Two locks, each held for moments only and neither while the other is taken: `inbox` for what was
-//! read, `output` for who writes. A third one, std's for standard output, is taken by the thread of
+//! Two locks, and neither is taken while the other is held: `inbox`, for moments, and `output`,
+//! while the other thread writes. A third one, std's for standard output, is taken by the thread of
 //! the tasks only, and always before `output`. The reading thread never takes it.
 
 // Part of concurrent-explained, MIT OR Apache-2.0.
@@ -9,8 +9,9 @@
 use std::collections::VecDeque;
 use std::fmt::Display;
 use std::io::{self, BufRead, Write};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Condvar, Mutex};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, sync_channel};
 use std::time::Duration;
 use std::{mem, process};
 
@@ -26,70 +27,64 @@ const TICK: Duration = Duration::from_millis(50);
 /// Why there is no result, and the same for a person.
 pub(super) type Refusal = (ErrKind, String);
 
-/// A request as it came, or the id of one that cannot be read, and why.
-pub(super) type Received = Result<String, (u64, ErrKind, &'static str)>;
-
-/// What the reading thread leaves for the thread of the tasks.
-#[derive(Default)]
-struct Inbox {
-    /// What is not started, oldest first. A recall empties it.
-    waiting: VecDeque<Received>,
-    /// No request will come: the input has ended, or cannot be read.
-    has_ended: bool,
-    /// `ready` is written. Until then a recall must not be answered: the parent would meet a
-    /// reply before `ready`.
-    is_ready: bool,
-}
+/// A request as it came, or why it cannot be read. Without an id nobody can be answered.
+pub(super) type Received = (Option<u64>, Result<String, Refusal>);
 
 /// The pipes of a worker, between its two threads.
 pub(super) struct Link<W> {
-    inbox: Mutex<Inbox>,
-    /// Tells the thread of the tasks that the inbox is no longer empty, or will stay so.
-    news: Condvar,
-    /// Where messages are written, and the buffer they are made in; `None` while one of the threads
-    /// writes. It has them in its hands then, and not under this lock: the `Write` may be of any
-    /// kind, and may panic or block.
-    output: Mutex<Output<W>>,
-    /// Tells the other thread that the output is back.
-    is_back: Condvar,
+    /// What is not started, oldest first. A recall empties it.
+    inbox: Mutex<VecDeque<Received>>,
+    /// `ready` is written. Until then a recall must not be answered: the parent would meet a reply
+    /// before `ready` (I7).
+    pub(super) is_ready: AtomicBool,
+    /// Where messages are written, and the buffer they are made in. They lie in a channel of one
+    /// place: the thread that takes them out writes, and puts them back. It has them in its hands
+    /// then, and not under a lock: the `Write` may be of any kind, and may panic or block.
+    output: Mutex<Receiver<(W, String)>>,
+    back: SyncSender<(W, String)>,
     /// What each message starts with.
     opening: String,
     /// It serves standard output, and the process ends when nobody reads that.
     is_process: bool,
 }
 
-/// What messages go to, with room for one.
-struct Output<W> {
-    /// `None` while one of the two threads writes.
-    free: Option<(W, String)>,
-    /// The other thread waits for it.
-    is_wanted: bool,
-}
-
 impl<W: Write> Link<W> {
     /// Nothing received, nothing written.
     pub(super) fn new(output: W, seal: Option<&str>, is_process: bool) -> Self {
-        let free = Some((output, String::new()));
-        let (inbox, output) = (Mutex::default(), Mutex::new(Output { free, is_wanted: false }));
-        let (news, is_back) = (Condvar::new(), Condvar::new());
-        Link { inbox, news, output, is_back, opening: opening(seal), is_process }
+        let (back, place) = sync_channel(1);
+        let _ = back.send((output, String::new()));
+        let (inbox, output, is_ready) =
+            (Mutex::default(), Mutex::new(place), AtomicBool::default());
+        Link { inbox, is_ready, output, back, opening: opening(seal), is_process }
     }
 
     /// The reading thread, until the work is done: nobody sends to `worked`, but its other end is
     /// dropped then. It never prints, for a task may hold the locks of std (I8).
-    pub(super) fn receive<R: BufRead>(&self, mut lines: Lines<R>, worked: Receiver<()>) {
+    pub(super) fn receive<R: BufRead>(
+        &self,
+        mut lines: Lines<R>,
+        news: Sender<()>,
+        worked: Receiver<()>,
+    ) {
         while let Ok(Some(incoming)) = lines.read() {
             // A request that cannot be read waits like the others: its refusal must not overtake
             // an answer that is due before it.
-            match incoming {
-                Incoming::Message(line) if line.trim_ascii() == RECALL => self.give_back(),
-                Incoming::Message(line) => self.push(Ok(line.to_string())), // (1)
-                Incoming::Unreadable(Some(id), kind, why) => self.push(Err((id, kind, why))),
-                _ => self.push(Ok(String::new())), // a line without an id
-            }
+            let received = match incoming {
+                Incoming::Message(line) if line.trim_ascii() == RECALL => {
+                    self.give_back();
+                    continue;
+                }
+                Incoming::Message(line) => (Request::parse(line).map(|it| it.id), Ok(line.into())),
+                Incoming::Unreadable(id, kind, why) => (id, Err((kind, why.to_string()))),
+                // A line that the end cuts short is no line: it is not run. Output there is none.
+                Incoming::Torn(_) | Incoming::Output(_) => break,
+            };
+            self.inbox.lock().unwrap().push_back(received); // (1)
+            // One for each request, and after it: so the thread of the tasks never waits while
+            // there is something. A recall leaves some that announce nothing.
+            let _ = news.send(());
         }
-        self.inbox.lock().unwrap().has_ended = true;
-        self.news.notify_one();
+        drop(news); // no request will come
         // (5) A write is the only way to learn that nobody reads (I4). Without this loop a task
         // that never ends would outlive a parent that was killed.
         while worked.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
@@ -97,48 +92,20 @@ impl<W: Write> Link<W> {
         }
     }
 
-    /// Puts it behind what waits.
-    ///
-    /// # Wakes
-    /// The thread of the tasks, if it may be waiting: the inbox was empty. It never waits while
-    /// there is something, so the second of two requests need not wake it.
-    fn push(&self, received: Received) {
-        let mut inbox = self.inbox.lock().unwrap();
-        inbox.waiting.push_back(received);
-        let was_empty = inbox.waiting.len() == 1;
-        drop(inbox); // the thread that is woken would wait for this lock at once
-        if was_empty {
-            self.news.notify_one();
-        }
-    }
-
-    /// `ready` is written: from here on a recall is answered (I7).
-    pub(super) fn open(&self) {
-        self.inbox.lock().unwrap().is_ready = true;
-    }
-
-    /// The oldest of what was received; `None` when no more will come.
-    ///
-    /// # Blocks
-    /// Until one of the two is known.
+    /// The oldest of what was received; `None` if it was given back.
     pub(super) fn next(&self) -> Option<Received> {
-        let mut inbox = self.inbox.lock().unwrap();
-        while inbox.waiting.is_empty() && !inbox.has_ended {
-            inbox = self.news.wait(inbox).unwrap();
-        }
-        inbox.waiting.pop_front()
+        self.inbox.lock().unwrap().pop_front()
     }
 
     /// (4) The answer to `recall`: from here on nobody else finds these requests (I3).
     fn give_back(&self) {
-        let mut inbox = self.inbox.lock().unwrap();
-        let back = if inbox.is_ready { mem::take(&mut inbox.waiting) } else { VecDeque::new() };
-        drop(inbox); // a write may block, and the thread of the tasks must get on
-        let id = |received: Received| match received {
-            Ok(line) => Request::parse(&line).map(|request| request.id),
-            Err((id, ..)) => Some(id),
-        };
-        for id in back.into_iter().filter_map(id) {
+        if !self.is_ready.load(Ordering::Acquire) {
+            return;
+        }
+        // Unlocked again at the end of this line: a write may block, and the thread of the tasks
+        // must get on.
+        let back = mem::take(&mut *self.inbox.lock().unwrap());
+        for id in back.into_iter().filter_map(|(id, _)| id) {
             let _ = self.say(format_args!("{id} err {}", ErrKind::Returned), "\"not started\"");
         }
     }
@@ -166,13 +133,10 @@ impl<W: Write> Link<W> {
     /// # Errors
     /// If nobody reads any more. In a worker process that is the end.
     pub(super) fn say(&self, head: impl Display, json: &str) -> io::Result<()> {
-        let mut output = self.output.lock().unwrap();
-        while output.free.is_none() {
-            output.is_wanted = true;
-            output = self.is_back.wait(output).unwrap();
-        }
-        let (mut writer, mut line) = output.free.take().expect("it is back");
-        drop(output); // no code of others runs under a lock
+        // While the other thread writes, this one waits here, and it holds `output`: nobody else
+        // is there to want it, and to put the writer back takes no lock.
+        let taken = self.output.lock().unwrap().recv();
+        let (mut writer, mut line) = taken.expect("the link has the other end too");
         line.clear();
         line.shrink_to(CAPACITY);
         write_message(&self.opening, head, json, &mut line);
@@ -181,14 +145,7 @@ impl<W: Write> Link<W> {
         if written.is_err() {
             self.leave(0); // before it is back: the other thread would meet the same error
         }
-        let mut output = self.output.lock().unwrap();
-        output.free = Some((writer, line));
-        let is_wanted = mem::take(&mut output.is_wanted);
-        drop(output);
-        // Nearly always nobody waits, and a notification is a system call for each answer.
-        if is_wanted {
-            self.is_back.notify_one();
-        }
+        let _ = self.back.send((writer, line));
         written
     }
 

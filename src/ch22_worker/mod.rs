@@ -106,8 +106,8 @@
 //!
 //! 1. Predict: what is the answer to `1 square* [2,"x",3]`? Play the worker by hand first:
 //!    `cargo run --example ch22_worker -- be-the-worker`.
-//! 2. Break: let `give_back` give back a copy (`inbox.waiting.clone()`). Which request has two
-//!    answers?
+//! 2. Break: let `give_back` give back a copy (`self.inbox.lock().unwrap().clone()`). Which request
+//!    has two answers?
 //! 3. Extend: a worker that keeps count of its tasks in a thread-local, and a task that tells it.
 
 // Part of concurrent-explained, MIT OR Apache-2.0.
@@ -119,9 +119,8 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, channel};
 use std::{env, fmt, panic, process, thread};
 
 use link::{Link, Refusal};
@@ -133,8 +132,9 @@ use super::ch21_protocol::{CAPACITY, EACH, ErrKind, LIMIT, Lines, Request, VERSI
 /// How many requests a worker is willing to hold: it tells the parent in `ready`.
 pub const LOOKAHEAD: usize = 1024;
 
-/// Reads an argument, calls the function, appends the result.
-type Run = Box<dyn Fn(&str, &mut String) -> Result<(), Refusal> + Send + Sync>;
+/// Reads an argument, calls the function, appends the result. If it is told `true`, the argument is
+/// an array of arguments, and the result one of outcomes.
+type Run = Box<dyn Fn(&str, bool, &mut String) -> Result<(), Refusal> + Send + Sync>;
 
 /// The functions a worker runs, each under a name. Parent and worker make the same table.
 ///
@@ -156,7 +156,7 @@ type Run = Box<dyn Fn(&str, &mut String) -> Result<(), Refusal> + Send + Sync>;
 /// ```
 #[derive(Default)]
 pub struct Tasks {
-    /// Under each name, and under that name with [`EACH`].
+    /// Each under its name.
     runs: BTreeMap<String, Run>,
     /// The name of each function. To the compiler each is a type of its own, and a type has an id
     /// that can be looked up at run time: that is the parent's way from `square` to `"square"`.
@@ -186,27 +186,24 @@ impl Tasks {
         assert!(is_task_name(name), "{name:?} cannot be the name of a task");
         assert!(!self.runs.contains_key(name), "two tasks with the name {name:?}");
         self.names.entry(TypeId::of::<F>()).or_insert(name.to_string());
-        let function = Arc::new(function);
-        let the_same = function.clone();
-        let one = move |argument: &str, result: &mut String| {
-            function(read(argument)?).encode(result);
-            Ok(())
-        };
-        let each = move |arguments: &str, results: &mut String| {
-            results.push('[');
-            for argument in read::<Vec<A>>(arguments)? {
-                let before = results.len();
-                let run = || put(results, &Ok::<R, String>(the_same(argument)));
-                if let Err(panic) = caught(run) {
-                    results.truncate(before); // half a result, if `encode` was what panicked (I5)
-                    put(results, &Err::<R, String>(panic));
+        let run = move |argument: &str, each: bool, result: &mut String| {
+            if !each {
+                function(read(argument)?).encode(result);
+                return Ok(());
+            }
+            result.push('[');
+            for argument in read::<Vec<A>>(argument)? {
+                let before = result.len();
+                let one = || put(result, &Ok::<R, String>(function(argument)));
+                if let Err(panic) = caught(one) {
+                    result.truncate(before); // half a result, if `encode` was what panicked (I5)
+                    put(result, &Err::<R, String>(panic));
                 }
             }
-            results.push(']');
+            result.push(']');
             Ok(())
         };
-        self.runs.insert(name.to_string(), Box::new(one));
-        self.runs.insert(format!("{name}{EACH}"), Box::new(each));
+        self.runs.insert(name.to_string(), Box::new(run));
         self
     }
 
@@ -233,7 +230,7 @@ impl Tasks {
 
     /// All names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.runs.keys().map(String::as_str).filter(|name| !name.ends_with(EACH))
+        self.runs.keys().map(String::as_str)
     }
 
     /// If this process was started as a worker (see [`worker_mark`]), serves standard input and
@@ -245,7 +242,14 @@ impl Tasks {
     pub fn serve_if_worker(&self) {
         let Some(mark) = mark_of_this_process() else { return };
         SERVING.store(true, Ordering::Relaxed);
-        note_places();
+        // From here on `caught` knows the place of a panic too: only the hook of the process is
+        // told. It goes on to print as before.
+        let print = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            let place = info.location().map_or(String::new(), |place| format!(", at {place}"));
+            let _ = PLACE.try_with(|last| last.replace(place));
+            print(info);
+        }));
         let seal = mark.strip_prefix(&worker_mark(Some("")));
         let input = BufReader::with_capacity(64 << 10, io::stdin());
         let served = unlocked(io::stdout())
@@ -273,19 +277,20 @@ impl Tasks {
     fn run<R: BufRead + Send, W: Write + Send>(&self, input: R, link: Link<W>) -> io::Result<()> {
         let mut lines = Lines::from_parent(input);
         lines.limit = self.limit.unwrap_or(LIMIT);
-        let (working, worked) = channel();
+        let ((news, requests), (working, worked)) = (channel(), channel());
         thread::scope(|scope| {
-            thread::Builder::new().spawn_scoped(scope, || link.receive(lines, worked))?;
+            let reading = || link.receive(lines, news, worked);
+            thread::Builder::new().spawn_scoped(scope, reading)?;
             let _working = working; // dropped at the end of the work, or in a panic: `receive` ends
-            self.work(&link)
+            self.work(&link, requests)
         })
     }
 
     /// The thread of the tasks: the initializer, then one request after the other (I1).
-    fn work<W: Write>(&self, link: &Link<W>) -> io::Result<()> {
+    fn work<W: Write>(&self, link: &Link<W>, requests: Receiver<()>) -> io::Result<()> {
         let prepare = self.initializer.as_deref().unwrap_or(&|| Ok(()));
         if let Err(cause) = caught(prepare).and_then(|prepared| prepared) {
-            link.say(format_args!("0 err {}", ErrKind::FailedStart), &to_line(&cause))?;
+            link.reply(0, Err((ErrKind::FailedStart, cause.clone())))?;
             link.leave(1);
             return Err(io::Error::other(cause));
         }
@@ -293,19 +298,16 @@ impl Tasks {
         let pid = process::id();
         let about = format!("{LOOKAHEAD} {{\"pid\":{pid},\"tasks\":{tasks}}}");
         link.say(format_args!("ready {VERSION}"), &about)?;
-        link.open();
+        link.is_ready.store(true, Ordering::Release);
         let mut result = String::new();
-        while let Some(received) = link.next() {
-            let line = received.as_deref().unwrap_or_default();
-            let (id, ran) = match (&received, Request::parse(line)) {
-                (Err((id, kind, why)), _) => (*id, Err((*kind, why.to_string()))),
-                (_, Some(request)) => (request.id, self.answer(&request, &mut result)), // (2)
-                (_, None) => {
-                    let said = line.trim_ascii();
-                    let _ = writeln!(io::stderr(), "a line without an id, ignored: {said:?}");
-                    continue;
-                }
+        for () in requests {
+            let Some((id, line)) = link.next() else { continue }; // it was given back
+            let Some(id) = id else {
+                let said = line.unwrap_or_else(|(_, why)| why);
+                let _ = writeln!(io::stderr(), "a line without an id, ignored: {said:?}");
+                continue;
             };
+            let ran = line.and_then(|line| self.answer(&line, &mut result)); // (2)
             link.reply(id, ran.map(|()| &result[..]))?; // (3) before the next task starts (I2)
             result.clear();
             result.shrink_to(CAPACITY);
@@ -313,19 +315,20 @@ impl Tasks {
         Ok(())
     }
 
-    /// Appends the result of `request`, or says why there is none.
-    fn answer(&self, request: &Request<'_>, result: &mut String) -> Result<(), Refusal> {
-        let Some(run) = self.runs.get(request.task) else {
+    /// Appends the result of the request that `line` makes, or says why there is none.
+    fn answer(&self, line: &str, result: &mut String) -> Result<(), Refusal> {
+        let request = Request::parse(line);
+        let Request { task, argument, .. } = request.expect("it was received with its id");
+        let name = task.strip_suffix(EACH);
+        let Some(run) = self.runs.get(name.unwrap_or(task)) else {
             let known = self.names().collect::<Vec<_>>().join(", ");
-            let unknown = format!("no task {:?}, only {known}", request.task);
-            return Err((ErrKind::UnknownTask, unknown));
+            return Err((ErrKind::UnknownTask, format!("no task {task:?}, only {known}")));
         };
         // (I5) Everything foreign happens in here: decode, run, encode, drop.
-        let ran = caught(|| run(request.argument, result));
+        let ran = caught(|| run(argument, name.is_some(), result));
         ran.unwrap_or_else(|panic| Err((ErrKind::Panicked, panic)))?;
-        let fits = result.len() <= self.limit.unwrap_or(LIMIT);
         let too_long = || (ErrKind::TooLong, format!("a result of {} bytes", result.len()));
-        if fits { Ok(()) } else { Err(too_long()) }
+        if result.len() <= self.limit.unwrap_or(LIMIT) { Ok(()) } else { Err(too_long()) }
     }
 }
 
@@ -398,17 +401,6 @@ fn caught<T>(foreign: impl FnOnce() -> T) -> Result<T, String> {
         Error::Panicked { message } => format!("{message}{}", PLACE.take()),
         other => other.to_string(),
     })
-}
-
-/// From here on [`caught`] knows the place too: only the hook of the process is told. It goes on to
-/// print as before.
-fn note_places() {
-    let print = panic::take_hook();
-    panic::set_hook(Box::new(move |info| {
-        let place = info.location().map_or(String::new(), |place| format!(", at {place}"));
-        let _ = PLACE.try_with(|last| last.replace(place));
-        print(info);
-    }));
 }
 
 fn read<A: Wire>(argument: &str) -> Result<A, Refusal> {

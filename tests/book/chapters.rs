@@ -13,7 +13,7 @@ const EXCEPTIONS: [(&str, usize); 9] = [
     ("ch10_future", 445),
     ("ch15_thread_pool", 250),
     ("ch19_wire", 300),
-    ("ch22_worker", 325),
+    ("ch22_worker", 282),
     ("ch23_process", 287),
     ("ch25_process_pool", 1_250),
     ("ch29_timeline", 350),
