@@ -19,6 +19,7 @@ mod ch25_process_pool {
     pub(crate) mod rogue;
     pub(crate) mod time;
     pub(crate) mod tries;
+    pub(crate) mod writers;
 }
 
 use ch25_process_pool::plays::{self, Gate, at_gate};
@@ -81,6 +82,7 @@ fn tasks() -> Tasks {
     let tasks = tasks.with("print", print).with("murmur", murmur).with("length", plays::length);
     let tasks = tasks.with("risky", ch25_process_pool::tries::risky);
     let tasks = tasks
+        .with("scribble", ch25_process_pool::writers::scribble)
         .with("log_or_die", log_or_die)
         .with("square_elsewhere", square_elsewhere)
         .with("at_gate", at_gate);
