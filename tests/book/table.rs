@@ -67,7 +67,7 @@ const ROWS: &[Row] = &[
         ..Row::of(
             "typed calls to worker processes",
             &["ch09_outcome", "ch19_wire", "ch21_protocol", "ch22_worker", "ch23_process"],
-            1_264,
+            1_227,
             "process",
         )
     },
@@ -83,7 +83,7 @@ const ROWS: &[Row] = &[
             "ch24_in_flight",
             "ch25_process_pool",
         ],
-        3_300,
+        3_050,
         "process_pool",
     ),
 ];
