@@ -13,7 +13,7 @@ const EXCEPTIONS: [(&str, usize); 9] = [
     ("ch10_future", 445),
     ("ch15_thread_pool", 250),
     // Errors that know their column, twenty types in both directions, and strings by runs of
-    // what needs no escape: eight times as fast, for twenty lines.
+    // what needs no escape: eight times as fast, for ten lines more.
     ("ch19_wire", 300),
     // The loop is sixty lines; the others keep it alive: a panic with its place, a recall and the
     // end of the input while a task runs, the lock of standard output, being a worker at all.
