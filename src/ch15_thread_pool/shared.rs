@@ -101,7 +101,8 @@ impl Shared {
             thread = thread.stack_size(bytes);
         }
         let shared = self.clone();
-        match thread.spawn(move || shared.work(number)) {
+        let spawned = thread.spawn(move || shared.work(number));
+        match spawned {
             Ok(thread) => {
                 threads.push(thread);
                 self.started.store(number + 1, Ordering::Relaxed);
