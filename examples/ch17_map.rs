@@ -14,9 +14,17 @@
 //! in chunks of 2:              [12, error, 4, 3], in 2 tasks
 //! a deadline of zero:          [TooLate], and 2 of 3 tasks never ran
 //! ```
+//!
+//! `cargo run --example ch17_map -- 0` replays the first line without patience: both would wait.
 
+extern crate self as std;
+extern crate std as real;
+
+use concurrent_explained::ch31_schedules::{replay, sync, thread, time};
 use concurrent_explained::{Error, Future, ThreadPool, each, map, map_chunked, map_windowed};
+use real::*;
 use std::cell::Cell;
+use std::env::args;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::sync::{Arc, Barrier, Condvar, Mutex};
@@ -38,6 +46,23 @@ pub(crate) fn eager_map<'env, A, T>(
 ) -> impl Iterator<Item = Result<T, Error>> {
     let submitted: Vec<_> = inputs.into_iter().map(submit).collect();
     submitted.into_iter().map(Future::result)
+}
+
+/// For a schedule: the same lazy map, with a thread for each task. Each task waits for the other.
+pub(crate) fn two_meet_lazily() {
+    let (inside, both) = (Mutex::new(0), Condvar::new());
+    let meet = || {
+        let mut inside = inside.lock().unwrap();
+        *inside += 1;
+        both.notify_one();
+        while *inside < 2 {
+            inside = both.wait(inside).unwrap();
+        }
+    };
+    thread::scope(|scope| {
+        let lazy = (0..2).map(|_| scope.spawn(meet)).map(|task| task.join().unwrap());
+        lazy.for_each(drop); // spawns the second when the first has ended
+    });
 }
 
 /// A task for each of two that waits until both are inside, or has no patience left.
@@ -140,6 +165,10 @@ fn tell() -> Result<String, std::fmt::Error> {
 }
 
 fn main() -> Result<(), std::fmt::Error> {
-    let _ = io::stdout().write_all(tell()?.as_bytes()); // a reader that has left is no error
+    let story = match args().nth(1) {
+        Some(schedule) => format!("{}\n", replay(&schedule, two_meet_lazily)),
+        None => tell()?,
+    };
+    let _ = io::stdout().write_all(story.as_bytes()); // a reader that has left is no error
     Ok(())
 }

@@ -20,8 +20,9 @@
 //! 1. A `VecDeque` in a mutex, **one** condvar, and `notify_one` after each push and each pop. It
 //!    hangs, because pushers and poppers sleep at the same condvar: the notification for a
 //!    popper can wake a pusher, which finds the queue full and sleeps again. It can hang exactly
-//!    when **2 · capacity < pushers + poppers**: a larger queue leaves too few threads to strand all.
-//!    The example tries every order of turns for five cases, and `-- 0` replays the shortest hang.
+//!    when **2 · capacity < pushers + poppers**: a larger queue leaves too few threads to strand
+//!    all. The example tries every order of turns for five cases, and `-- 0` replays the shortest
+//!    hang.
 //! 2. The same with `notify_all` is right, and slow: with 8 poppers asleep, one item wakes all 8,
 //!    and 7 of them go back to sleep. An item takes about three times as long.
 //! 3. **Two** condvars, one for each kind of waiter: now `notify_one` finds the right kind. But it
@@ -81,8 +82,8 @@
 //!
 //! *Notify a popper only when the queue was empty.* Two poppers sleep. The first item finds the
 //! queue empty and notifies one of them. Before that one is awake, the second item comes, finds the
-//! queue not empty, and notifies nobody. One popper takes the first item; the other sleeps beside the
-//! second.
+//! queue not empty, and notifies nobody. One popper takes the first item; the other sleeps beside
+//! the second.
 //!
 //! A second trap is to announce the end by a special item: one popper takes it, and the others
 //! wait. The example shows both.

@@ -74,7 +74,8 @@
 //! ```
 //!
 //! The right results, in the right order, by one worker: the second task is submitted after the
-//! first is read. The example makes two such tasks wait for each other.
+//! first is read. The example makes two such tasks wait for each other. They wait in every
+//! schedule; `cargo run --example ch17_map -- 0` replays the first one.
 //!
 //! ## Elsewhere
 //!

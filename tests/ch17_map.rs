@@ -1,9 +1,19 @@
 //! Chapter 17: each row of the table, each invariant, CPython's cases, and the answers to `Try`.
 
+// The example replays schedules under std's names. Outside of a replay they are what they were.
+extern crate self as std;
+extern crate std as real;
+use concurrent_explained::ch31_schedules::{replay, sync, thread, time};
+use real::*;
+
 mod support;
 
 #[path = "../examples/ch17_map.rs"]
-#[allow(dead_code, reason = "its smaller versions are tested here, its main by the book's test")]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "its smaller versions are tested here, its main by the book's test"
+)]
 mod example;
 
 mod ch17_map {
@@ -346,6 +356,12 @@ fn try_1_a_window_behind_a_first_item_that_never_ends() {
         assert_eq!(waiting.join().unwrap(), Some(Ok(())));
         assert_eq!(pulled.load(SeqCst), 4);
     });
+}
+
+#[test]
+fn every_schedule_of_the_lazy_map_of_the_example_ends_in_a_deadlock() {
+    let story = replay("0", example::two_meet_lazily);
+    assert!(story.end.is_failure(), "{story}");
 }
 
 // Try 2: each task is submitted when the one before it is read: I3 falls, and with it all that is
