@@ -36,10 +36,10 @@ fn try_1_two_queues_of_five_with_a_mover_let_the_pusher_run_eleven_ahead() {
 }
 
 /// With `state.items.len() == 1` in (2), `i2_two_poppers_sleep_then_two_pushes_in_a_row_free_both`
-/// hangs: the second push notifies nobody. The tests with one popper do not notice, because a popper
-/// that is awake looks for the next item before it sleeps; the crowds do not either, because their
-/// threads rarely sleep. Here is the rule by itself. A sleeper may wake without a notification, so not every
-/// attempt shows the loss.
+/// hangs: the second push notifies nobody. The tests with one popper do not notice, because a
+/// popper that is awake looks for the next item before it sleeps; the crowds do not either, because
+/// their threads rarely sleep. Here is the rule by itself. A sleeper may wake without a
+/// notification, so not every attempt shows the loss.
 #[test]
 fn try_2_calling_only_when_it_was_empty_leaves_a_popper_asleep_beside_an_item() {
     let leaves_one_asleep = || {
